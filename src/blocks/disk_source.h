@@ -1,0 +1,28 @@
+#pragma once
+// Where the chunks of finished disks are read from.
+//
+// Implemented by Store (packs and their index); lent by reference to volumes, to the importer and to whoever reads a
+// snapshot. Thread-safe. What it returns has been verified against the root digest; a chunk that fails its check after
+// bounded retries is Fault::corrupt and is never returned.
+
+#include <memory>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "blocks/disk_id.h"
+
+namespace kiln::blocks {
+
+// The bytes of one chunk, always chunk_bytes long, shared with the cache. Null stands for zeros.
+using ChunkBytes = std::shared_ptr<const base::Bytes>;
+
+class DiskSource {
+ public:
+  virtual ~DiskSource() = default;
+  // The id of the chunk at chunk_index of the disk; null for zeros and past the end.
+  virtual base::Result<ChunkId> chunk_id(const DiskId& disk, std::uint64_t chunk_index) = 0;
+  virtual base::Result<ChunkBytes> chunk(const ChunkId& id) = 0;
+};
+
+}  // namespace kiln::blocks
