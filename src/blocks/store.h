@@ -1,0 +1,85 @@
+#pragma once
+// The store of finished disks: packs, and the index that finds chunks in them.
+//
+//   <directory>/FORMAT           "kiln-store 1" and the store's uuid; another version is refused by name
+//   <directory>/LOCK             held by the one process that writes
+//   <directory>/packs/..         pack_store.h
+//   <directory>/index/..         chunk_index.h
+//
+// Opened with Access::write by the daemon alone, with Access::read by every plugin (after it forked). Thread-safe;
+// waits for the disk. Every chunk and node is hashed when it comes from a pack. A copy that fails is passed over for
+// another one; when none is good the answer is Fault::corrupt, with the chunk, the pack and the offset. Which packs are
+// live is known to the catalog, not here: the store keeps what it is told to keep until forget_pack().
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "blocks/chunk_index.h"
+#include "blocks/disk_source.h"
+#include "blocks/manifest.h"
+#include "blocks/pack.h"
+#include "blocks/pack_store.h"
+#include "blocks/shared_cache.h"
+
+namespace kiln::blocks {
+
+constexpr std::uint32_t store_version = 1;
+
+struct StoreOptions {
+  base::Files& files;
+  base::Path directory;
+  Access access = Access::read;
+  std::size_t chunk_cache_bytes = 64 << 20;
+  std::size_t node_cache_bytes = 8 << 20;
+};
+
+class Store final : public DiskSource, public NodeSource {
+ public:
+  // With Access::write a directory that is empty or missing becomes a store, and a damaged index is rebuilt.
+  static base::Result<std::unique_ptr<Store>> open(StoreOptions options);
+  ~Store() override;
+
+  base::Result<ChunkId> chunk_id(const DiskId& disk, std::uint64_t chunk_index) override;
+  base::Result<ChunkBytes> chunk(const ChunkId& id) override;
+  base::Result<NodePtr> node(const NodeId& id, unsigned level) override;
+
+  // The bytes of disk from offset on; Fault::invalid past its end.
+  base::Status read(const DiskId& disk, std::uint64_t offset, std::span<std::byte> out);
+
+  // Every known place of a chunk or node; empty when there is none. Looks at a switched index too.
+  base::Result<std::vector<Location>> locations(const base::Digest& id);
+  // The plaintext at one place, past every cache, hashed: what verify and compaction read.
+  base::Result<base::Bytes> read_at(const Location& location, const base::Digest& id);
+
+  // Makes a pack durable and then findable.
+  base::Status publish(const WrittenPack& pack);
+  // Removes the pack, whose deletion the catalog has decided: from the index first, then its file. Idempotent.
+  base::Status forget_pack(const PackId& pack);
+  base::Result<std::vector<IndexedPack>> packs() { return index_->packs(); }
+  base::Result<IndexRebuild> rebuild_index();
+
+  PackStore& pack_store() { return *packs_; }
+  ChunkIndex& index() { return *index_; }
+  const std::string& uuid() const { return uuid_; }
+
+ private:
+  explicit Store(const StoreOptions& options);
+  base::Status open_format();
+  base::Result<base::Bytes> load(const base::Digest& id, RecordKind kind);
+
+  base::Files& files_;
+  const base::Path directory_;
+  const Access access_;
+  std::string uuid_;
+  std::unique_ptr<base::File> lock_;
+  std::unique_ptr<PackStore> packs_;
+  std::unique_ptr<ChunkIndex> index_;
+  SharedCache<base::Bytes> chunks_;
+  SharedCache<Node> nodes_;
+};
+
+}  // namespace kiln::blocks
