@@ -1,0 +1,26 @@
+#pragma once
+// Accounts and their access keys. Not regional: region '' in every key.
+
+#include "catalog/table.h"
+
+namespace kiln::catalog {
+
+struct Account {
+  std::string id;  // 12 digits
+  std::string name;
+  base::Micros created = 0;
+};
+
+struct AccessKey {
+  std::string id;  // AKIA...
+  std::string secret;
+  std::string account;
+  std::string principal;  // arn:aws:iam::123456789012:root
+  bool active = true;
+  base::Micros created = 0;
+};
+
+}  // namespace kiln::catalog
+
+KILN_ROW(kiln::catalog::Account, "account", 1, id, name, created)
+KILN_ROW(kiln::catalog::AccessKey, "access_key", 1, id, secret, account, principal, active, created)

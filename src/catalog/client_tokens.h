@@ -1,0 +1,17 @@
+#pragma once
+// Idempotency: what a client token was first used for, and what that call made.
+
+#include "catalog/table.h"
+
+namespace kiln::catalog {
+
+struct ClientToken {
+  std::string region, account, operation, token;
+  std::string parameters;  // SHA-256 of the request's other parameters
+  std::string result;      // id of what was made: a reservation, a volume
+  base::Micros created = 0;
+};
+
+}  // namespace kiln::catalog
+
+KILN_ROW(kiln::catalog::ClientToken, "client_token", 4, region, account, operation, token, parameters, result, created)

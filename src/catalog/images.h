@@ -1,0 +1,57 @@
+#pragma once
+// Images, their block devices and launch permissions. A deregistered image keeps its row while instances live.
+
+#include "catalog/table.h"
+
+namespace kiln::catalog {
+
+struct Image {
+  std::string region, id;
+  std::string account;
+  std::string name, description;
+  std::string architecture = "x86_64";
+  std::string state;  // pending available failed deregistered disabled
+  std::string state_reason_code, state_reason_message;
+  std::string root_device_name;
+  std::string virtualization_type = "hvm";
+  std::string boot_mode;       // empty: what the instance type does
+  std::string imds_support;    // "v2.0" or empty
+  std::string tpm_support;
+  std::string sriov_net_support = "simple";
+  bool ena_support = true;
+  std::string platform;        // "windows" or empty
+  std::string location;        // account/name, as AWS writes imageLocation
+  std::string source_image_id, source_image_region, source_instance_id;  // lineage, from the first day
+  std::optional<base::Micros> deregistered;
+  std::optional<base::Micros> last_launched;
+  base::Micros created = 0;
+};
+
+struct ImageDevice {
+  std::string region, image_id;
+  int position = 0;
+  std::string device_name;
+  std::string snapshot_id;   // empty: a new empty volume
+  std::int64_t size_gib = 0;
+  std::string volume_type = "gp3";
+  bool delete_on_termination = true;
+  bool encrypted = false;
+  std::optional<int> iops, throughput;
+  std::string virtual_name;  // ephemeralN, or empty
+};
+
+struct LaunchPermission {
+  std::string region, image_id;
+  std::string kind;   // account, group
+  std::string value;  // 12 digits, or "all"
+};
+
+}  // namespace kiln::catalog
+
+KILN_ROW(kiln::catalog::Image, "image", 2, region, id, account, name, description, architecture, state,
+         state_reason_code, state_reason_message, root_device_name, virtualization_type, boot_mode, imds_support,
+         tpm_support, sriov_net_support, ena_support, platform, location, source_image_id, source_image_region,
+         source_instance_id, deregistered, last_launched, created)
+KILN_ROW(kiln::catalog::ImageDevice, "image_device", 3, region, image_id, position, device_name, snapshot_id, size_gib,
+         volume_type, delete_on_termination, encrypted, iops, throughput, virtual_name)
+KILN_ROW(kiln::catalog::LaunchPermission, "launch_permission", 4, region, image_id, kind, value)

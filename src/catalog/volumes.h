@@ -1,0 +1,37 @@
+#pragma once
+// Volumes and their attachments. The bytes of a volume are its head on its host, over the disk in root (blocks.h).
+
+#include "catalog/table.h"
+
+namespace kiln::catalog {
+
+struct Volume {
+  std::string region, id;
+  std::string account;
+  std::string zone, host;
+  std::string state;        // creating available in-use deleting error
+  std::int64_t size_gib = 0;
+  std::string volume_type = "gp3";
+  std::string snapshot_id;  // that it was made from, or empty
+  bool encrypted = false;
+  std::optional<int> iops, throughput;
+  std::int64_t epoch = 1;   // fence: raised each time another process is to serve the volume
+  base::Micros created = 0;
+};
+
+struct Attachment {
+  std::string region, volume_id;
+  std::string instance_id;
+  std::string device_name;  // /dev/sda1, as the caller named it
+  int position = 0;         // 0: vda, 1: vdb, ...
+  std::string state;        // attaching attached detaching
+  bool delete_on_termination = false;
+  base::Micros attached = 0;
+};
+
+}  // namespace kiln::catalog
+
+KILN_ROW(kiln::catalog::Volume, "volume", 2, region, id, account, zone, host, state, size_gib, volume_type, snapshot_id,
+         encrypted, iops, throughput, epoch, created)
+KILN_ROW(kiln::catalog::Attachment, "attachment", 2, region, volume_id, instance_id, device_name, position, state,
+         delete_on_termination, attached)
