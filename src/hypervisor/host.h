@@ -34,7 +34,7 @@ struct Nic {
 // The process that serves an instance's volumes, one per instance.
 struct DiskServer {
   std::string instance_id;
-  std::string run_directory;             // <data>/run/<instance>: nbd.sock, ctl.sock, nbdkit.log
+  std::string run_directory;             // <data>/run/<instance>: nbd.sock, ctl.sock, nbdkit.log, nbdkit.pid
   std::vector<std::string> plugin_parameters;  // key=value, passed to the nbdkit plugin
 };
 
@@ -60,6 +60,22 @@ struct DomainSpec {
 struct DomainState {
   std::string instance_id;
   Power power = Power::absent;
+  std::string reason;         // why it is off or paused, for an operator: "shut down by the guest", "I/O error"
+  bool io_error = false;      // paused by a disk that failed: resume() once its server is back
+};
+
+struct DiskStatistics {
+  std::string device;         // vda
+  std::uint64_t reads = 0, read_bytes = 0, writes = 0, written_bytes = 0, flushes = 0;
+};
+
+// Counted since the domain was started; all zero when it is off.
+struct GuestStatistics {
+  std::uint64_t cpu_nanoseconds = 0;
+  std::uint64_t memory_bytes = 0;         // what the guest may use
+  std::uint64_t memory_unused_bytes = 0;  // as its balloon driver reports; 0 without one
+  std::uint64_t received_bytes = 0, received_packets = 0, sent_bytes = 0, sent_packets = 0;
+  std::vector<DiskStatistics> disks;
 };
 
 class Host {
@@ -82,16 +98,21 @@ class Host {
   virtual bool disk_server_runs(const DiskServer& server) = 0;
   virtual void stop_disk_server(const DiskServer& server) = 0;
 
-  virtual void start(const DomainSpec& spec) = 0;              // define and start; running: nothing happens
+  // Defines and starts; returns when the vCPU runs. What runs already is left alone, what is paused is resumed.
+  virtual void start(const DomainSpec& spec) = 0;
   virtual void press_power_button(const std::string& instance_id) = 0;  // ACPI: asks the guest to shut down
-  virtual void reset(const std::string& instance_id) = 0;      // the reset button
+  virtual void reset(const std::string& instance_id) = 0;      // the reset button; an error unless it runs
   virtual void power_off(const std::string& instance_id) = 0;  // pulls the plug; the definition stays
-  virtual void resume(const std::string& instance_id) = 0;     // after an I/O error stopped it
+  // After an I/O error stopped it: tries for up to 30 seconds, until it keeps running. Needs its disk server back.
+  virtual void resume(const std::string& instance_id) = 0;
   virtual void remove(const std::string& instance_id) = 0;     // pulls the plug and undefines
+  // Live and in the definition. detach_disk returns when the guest let go, and is an error when it does not.
   virtual void attach_disk(const std::string& instance_id, const Disk& disk) = 0;
   virtual void detach_disk(const std::string& instance_id, const Disk& disk) = 0;
 
-  virtual Power power(const std::string& instance_id) = 0;
+  virtual DomainState state(const std::string& instance_id) = 0;
+  Power power(const std::string& instance_id) { return state(instance_id).power; }
+  virtual GuestStatistics statistics(const std::string& instance_id) = 0;
   virtual std::vector<DomainState> list() = 0;  // every domain of ours, running or not
 };
 
