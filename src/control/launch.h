@@ -1,0 +1,67 @@
+#pragma once
+// Launching instances: what RunInstances asks, checked and written down in one transaction.
+//
+// launch() is called on request threads, and by whatever else launches (scaling, pipelines). The rows are there and
+// `pending` when it returns, with one `launch` job per instance, which makes them run (instance_jobs.h). Nothing is
+// there when it throws ApiError. Checks come in AWS's order: the image (exists, available, permitted), the type, the
+// devices, the key, the subnet, the groups, the address.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/images.h"
+#include "catalog/instances.h"
+#include "control/region.h"
+
+namespace kiln::control {
+
+// One entry of a block device mapping; overrides the image's entry of the same device name, member by member.
+struct LaunchDevice {
+  std::string device_name;
+  bool no_device = false;                  // drops the image's entry
+  std::string virtual_name;                // ephemeralN: no such disks here, the entry is dropped
+  std::string snapshot_id;
+  std::string volume_type;
+  std::optional<std::int64_t> size_gib;
+  std::optional<bool> delete_on_termination;
+  std::optional<bool> encrypted;
+  std::optional<int> iops, throughput;
+};
+
+struct Launch {
+  std::string image_id;
+  std::string instance_type;               // empty: m1.small on AWS; the smallest t3 here
+  int min_count = 1, max_count = 1;
+  std::string key_name;
+  std::vector<std::string> group_ids, group_names;  // none: the default group
+  std::string subnet_id, zone;             // none: the first zone's default subnet
+  std::string private_ip;
+  std::string user_data;                   // base64
+  std::vector<LaunchDevice> devices;
+  std::map<std::string, std::string> instance_tags, volume_tags;
+  std::string client_token;
+  std::string parameters;                  // SHA-256 of the request without its token: tells a replay from a mistake
+  std::string shutdown_behavior = "stop";
+  bool termination_protection = false;
+  std::optional<bool> tokens_required, metadata_enabled;
+  std::optional<int> hop_limit;
+};
+
+struct Launched {
+  std::string reservation_id;
+  std::vector<std::string> instance_ids;   // in the order of their launch index
+};
+
+Launched launch(Region& region, const Principal& caller, const Launch& request);
+
+// The image's devices with the request's merged in, as volumes to make: checked, the root first, then by device name.
+// snapshot_gib is the size of each snapshot that they name. Throws InvalidBlockDeviceMapping and its like.
+struct ImageWithDevices {
+  catalog::Image image;
+  std::vector<catalog::ImageDevice> devices;
+};
+std::vector<catalog::ImageDevice> merge_devices(const ImageWithDevices& image, const std::vector<LaunchDevice>& changes);
+
+}  // namespace kiln::control
