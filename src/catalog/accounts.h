@@ -20,6 +20,10 @@ struct AccessKey {
   base::Micros created = 0;
 };
 
+std::optional<Account> find_account(Txn& txn, const std::string& id);
+std::optional<AccessKey> find_access_key(Txn& txn, const std::string& id);
+std::vector<AccessKey> access_keys_of(Txn& txn, const std::string& account);
+
 }  // namespace kiln::catalog
 
 KILN_ROW(kiln::catalog::Account, "account", 1, id, name, created)

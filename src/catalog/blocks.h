@@ -40,6 +40,35 @@ struct Epoch {
   std::int64_t value = 0;
 };
 
+// Every root of the region, of whatever kind: what garbage collection marks from. It names no kind on purpose, so a
+// kind invented later cannot be forgotten here.
+std::vector<Root> roots(Txn& txn, const std::string& region);
+std::vector<Root> roots_of(Txn& txn, const std::string& region, const std::string& owner);
+// Removes all roots that owner holds as kind; returns how many.
+std::int64_t drop_roots(Txn& txn, const std::string& region, const std::string& kind, const std::string& owner);
+
+std::optional<Pack> find_pack(Txn& txn, const std::string& region, const std::string& id);
+std::vector<Pack> packs(Txn& txn, const std::string& region);
+std::vector<Pack> packs_in_state(Txn& txn, const std::string& region, const std::string& state);
+
+// The commit rule. Marks each pack as referenced in the current epoch and returns those that are not live; when there
+// are any, the caller throws out of its transaction, looks up or stores again, and retries.
+std::vector<std::string> reference_packs(Txn& txn, const std::string& region, const std::vector<std::string>& ids);
+// live -> condemned, if nothing referenced the pack since the mark's epoch and no session that still exists wrote it.
+bool condemn_pack(Txn& txn, const std::string& region, const std::string& id, std::int64_t mark_epoch,
+                  base::Micros now);
+// condemned -> deleting, if an earlier mark condemned it, at or before condemned_by, and nothing referenced it since.
+bool begin_delete_pack(Txn& txn, const std::string& region, const std::string& id, std::int64_t mark_epoch,
+                       base::Micros condemned_by);
+// condemned -> live: a later mark found it in use.
+bool revive_pack(Txn& txn, const std::string& region, const std::string& id);
+
+std::optional<Session> find_session(Txn& txn, const std::string& region, const std::string& id);
+std::vector<Session> sessions(Txn& txn, const std::string& region);
+
+std::int64_t current_epoch(Txn& txn, const std::string& region);  // 0 before the first mark
+std::int64_t next_epoch(Txn& txn, const std::string& region);     // raises it and returns the raised one
+
 }  // namespace kiln::catalog
 
 KILN_ROW(kiln::catalog::Root, "root", 4, region, kind, owner, digest, size_bytes)

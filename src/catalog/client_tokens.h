@@ -12,6 +12,12 @@ struct ClientToken {
   base::Micros created = 0;
 };
 
+std::optional<ClientToken> find_client_token(Txn& txn, const std::string& region, const std::string& account,
+                                             const std::string& operation, const std::string& token);
+// DatabaseError::Kind::constraint when the token is known for this operation.
+void remember_client_token(Txn& txn, const ClientToken& token);
+std::int64_t forget_client_tokens(Txn& txn, base::Micros created_before);
+
 }  // namespace kiln::catalog
 
 KILN_ROW(kiln::catalog::ClientToken, "client_token", 4, region, account, operation, token, parameters, result, created)

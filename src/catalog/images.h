@@ -46,6 +46,23 @@ struct LaunchPermission {
   std::string value;  // 12 digits, or "all"
 };
 
+// Any state, deregistered ones included: what a caller may see is control's rule.
+std::optional<Image> find_image(Txn& txn, const std::string& region, const std::string& id);
+// Oldest first. Registered means neither deregistered nor failed; the name of such an image is taken.
+std::vector<Image> images_of(Txn& txn, const std::string& region, const std::string& account);
+std::optional<Image> find_registered_image_named(Txn& txn, const std::string& region, const std::string& account,
+                                                 const std::string& name);
+// Own images, public ones, and those shared with the account; without deregistered ones.
+std::vector<Image> images_visible_to(Txn& txn, const std::string& region, const std::string& account);
+// Registered images with the snapshot among their devices: why it cannot be deleted.
+std::vector<Image> images_using_snapshot(Txn& txn, const std::string& region, const std::string& snapshot_id);
+
+std::vector<ImageDevice> image_devices(Txn& txn, const std::string& region, const std::string& image_id);
+std::vector<LaunchPermission> launch_permissions(Txn& txn, const std::string& region, const std::string& image_id);
+// Whether the image is public or shared with the account; says nothing of its owner.
+bool has_launch_permission(Txn& txn, const std::string& region, const std::string& image_id,
+                           const std::string& account);
+
 }  // namespace kiln::catalog
 
 KILN_ROW(kiln::catalog::Image, "image", 2, region, id, account, name, description, architecture, state,

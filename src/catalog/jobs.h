@@ -19,9 +19,16 @@ struct Job {
   std::int64_t fence = 0;   // raised at each take-over; every write of a step checks it
   base::Micros not_before = 0;
   base::Micros created = 0, updated = 0;
+  std::int64_t turn = 0;    // order among the jobs of its subject, from 1
+  std::string error_code;   // of the ApiError that a step threw; empty for anything else
 };
+
+std::optional<Job> find_job(Txn& txn, const std::string& region, const std::string& id);
+// Neither done nor failed, in the order in which they run.
+std::vector<Job> unfinished_jobs(Txn& txn, const std::string& region);
+std::vector<Job> unfinished_jobs_of(Txn& txn, const std::string& region, const std::string& subject);
 
 }  // namespace kiln::catalog
 
 KILN_ROW(kiln::catalog::Job, "job", 2, region, id, kind, subject, arguments, state, step, attempts, error, owner,
-         lease_until, fence, not_before, created, updated)
+         lease_until, fence, not_before, created, updated, turn, error_code)

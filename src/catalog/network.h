@@ -40,6 +40,29 @@ struct SecurityGroupRule {
   std::string description;
 };
 
+std::optional<Vpc> find_vpc(Txn& txn, const std::string& region, const std::string& id);
+std::optional<Vpc> default_vpc(Txn& txn, const std::string& region, const std::string& account);
+std::vector<Vpc> vpcs_of(Txn& txn, const std::string& region, const std::string& account);
+
+std::optional<Subnet> find_subnet(Txn& txn, const std::string& region, const std::string& id);
+std::optional<Subnet> default_subnet(Txn& txn, const std::string& region, const std::string& account,
+                                     const std::string& zone);
+std::vector<Subnet> subnets_of(Txn& txn, const std::string& region, const std::string& account);
+
+std::optional<SecurityGroup> find_security_group(Txn& txn, const std::string& region, const std::string& id);
+std::optional<SecurityGroup> find_security_group_named(Txn& txn, const std::string& region, const std::string& vpc_id,
+                                                       const std::string& name);
+std::vector<SecurityGroup> security_groups_of(Txn& txn, const std::string& region, const std::string& account);
+std::vector<SecurityGroupRule> security_group_rules(Txn& txn, const std::string& region, const std::string& group_id);
+// Groups with a rule whose source is this group: why it cannot be deleted.
+std::vector<std::string> groups_referring_to(Txn& txn, const std::string& region, const std::string& group_id);
+
+// The lowest address of the subnet that is neither reserved (the first four and the last, as in AWS) nor held by an
+// instance that is not terminated; nothing when the subnet is full. The caller stores it in the same transaction.
+std::optional<std::string> next_private_ip(Txn& txn, const Subnet& subnet);
+// How many next_private_ip could still give.
+std::int64_t free_addresses(Txn& txn, const Subnet& subnet);
+
 }  // namespace kiln::catalog
 
 KILN_ROW(kiln::catalog::Vpc, "vpc", 2, region, id, account, cidr, is_default, created)

@@ -29,6 +29,18 @@ struct Attachment {
   base::Micros attached = 0;
 };
 
+std::optional<Volume> find_volume(Txn& txn, const std::string& region, const std::string& id);
+// Oldest first.
+std::vector<Volume> volumes_of(Txn& txn, const std::string& region, const std::string& account);
+std::vector<Volume> volumes_on_host(Txn& txn, const std::string& region, const std::string& host);
+// By position of attachment.
+std::vector<Volume> volumes_of_instance(Txn& txn, const std::string& region, const std::string& instance_id);
+std::vector<Attachment> attachments_of_instance(Txn& txn, const std::string& region, const std::string& instance_id);
+std::optional<Attachment> attachment_of_volume(Txn& txn, const std::string& region, const std::string& volume_id);
+// Raises the fence before another process is to serve the volume and returns the raised one; 0 when there is no such
+// volume.
+std::int64_t raise_epoch(Txn& txn, const std::string& region, const std::string& volume_id);
+
 }  // namespace kiln::catalog
 
 KILN_ROW(kiln::catalog::Volume, "volume", 2, region, id, account, zone, host, state, size_gib, volume_type, snapshot_id,
