@@ -9,7 +9,6 @@
 // Owned by a test; thread-safe. Files that were open at a crash fail every call, as they belong to a process that ended.
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -70,7 +69,6 @@ class FaultyFiles final : public Files {
   Names names_ KILN_GUARDED_BY(mutex_);    // as the running process sees them
   Names durable_ KILN_GUARDED_BY(mutex_);  // as they are on the disk
   std::map<std::string, std::vector<NameChange>> unsynced_ KILN_GUARDED_BY(mutex_);  // by directory, oldest first
-  std::vector<std::weak_ptr<Inode>> inodes_ KILN_GUARDED_BY(mutex_);
   std::uint64_t life_ KILN_GUARDED_BY(mutex_) = 1;  // handles of an earlier life are dead
   std::uint64_t calls_ KILN_GUARDED_BY(mutex_) = 0;
   std::uint64_t syncs_ KILN_GUARDED_BY(mutex_) = 0;

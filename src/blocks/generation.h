@@ -5,6 +5,7 @@
 // last of those returns. map() is guarded by the volume's mutex; everything else is thread-safe. After a crash: what
 // sync() covered is there, and of anything later each sector is as it was or as it was written.
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -36,7 +37,9 @@ class Generation {
   base::File& data() { return *data_; }
   GenerationMap& map() { return map_; }
   const GenerationMap& map() const { return map_; }
-  bool ends_in_seal() const { return ends_in_seal_; }  // as found when opened
+  // As found when opened.
+  bool ends_in_seal() const { return ends_in_seal_; }
+  bool had_units() const { return had_units_; }
 
   // Says that range has state; the bytes of data are in the file already. Not durable until sync().
   base::Status record(UnitRange range, UnitState state);
@@ -56,6 +59,7 @@ class Generation {
   const std::unique_ptr<MapLog> log_;  // null when opened for reading
   GenerationMap map_;
   const bool ends_in_seal_;
+  const bool had_units_;
 
   base::Mutex sync_mutex_;
   base::Condition sync_ended_;
@@ -64,7 +68,7 @@ class Generation {
   bool syncing_ KILN_GUARDED_BY(sync_mutex_) = false;
   base::Status outcome_ KILN_GUARDED_BY(sync_mutex_);       // of the last one; an error stays
   std::uint64_t committed_ = 0;                             // touched only by whoever is syncing
-  bool sealed_ KILN_GUARDED_BY(sync_mutex_) = false;
+  std::atomic<bool> sealed_ = false;
 };
 
 }  // namespace kiln::blocks

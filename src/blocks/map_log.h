@@ -53,7 +53,7 @@ struct MapReplay {
   bool same_boot = false;      // the last SESSION is of the boot that was asked for
   bool uncommitted = false;    // records after the last COMMIT's reach were applied
   std::uint64_t last_sequence = 0;
-  std::uint64_t committed_through = 0;
+  std::uint64_t last_unit_sequence = 0;  // of the last DATA or ZERO record that counts
   std::uint64_t good_bytes = 0;  // the log ends here; what follows is torn
   std::uint64_t torn_bytes = 0;
   std::uint64_t chain = 0;
@@ -80,10 +80,11 @@ class MapLog {
 
   MapLog(std::unique_ptr<base::File> file, const MapReplay& replayed);
 
-  base::Result<std::uint64_t> append(MapRecordType type, std::uint64_t first, std::uint64_t second);
-  // Removes a torn tail; then VOID when records were dropped, and SESSION. Synced.
-  base::Status begin_session(std::string_view boot_id, bool drop_uncommitted);
-  std::uint64_t last_sequence();
+  base::Status append(MapRecordType type, std::uint64_t first, std::uint64_t second);
+  base::Status append_session(std::string_view boot_id);
+  // Removes what lies behind the last good record. Before the first append.
+  base::Status cut_torn_tail();
+  std::uint64_t last_unit_sequence();  // of the last DATA or ZERO record
   std::uint64_t bytes();
   base::Status sync() { return file_->sync_data(); }
 
@@ -92,7 +93,7 @@ class MapLog {
   base::Mutex mutex_;
   std::uint64_t end_ KILN_GUARDED_BY(mutex_);
   std::uint64_t last_sequence_ KILN_GUARDED_BY(mutex_);
-  std::uint64_t committed_through_ KILN_GUARDED_BY(mutex_);
+  std::uint64_t last_unit_sequence_ KILN_GUARDED_BY(mutex_);
   std::uint64_t chain_ KILN_GUARDED_BY(mutex_);
 };
 

@@ -35,6 +35,8 @@ class SealedGeneration {
   std::vector<std::uint64_t> touched_chunks() const;
   // Whether compose() of that chunk looks at the parent's bytes at all.
   bool needs_parent(std::uint64_t chunk_index) const;
+  // Whether all of the chunk was zeroed: what compose() would return is known without reading.
+  bool is_zero(std::uint64_t chunk_index) const;
   // The chunk as it was at the cut: chunk_bytes long. parent: null stands for zeros.
   base::Result<base::Bytes> compose(std::uint64_t chunk_index, const ChunkBytes& parent) const;
 

@@ -109,16 +109,14 @@ class Volume {
   base::Status close();
 
  private:
-  struct Layers;  // what a read looks through, newest first
   class InFlight;
   struct Piece;
 
   Volume(base::Files& files, base::Path directory, DiskSource& source, const VolumeOptions& options, VolumeFile file,
          std::unique_ptr<base::File> lock);
   base::Status load();
-  base::Status promote_next(std::vector<std::shared_ptr<Generation>>& layers);
-  base::Status checkpoint_long_logs();
-  base::Status remove_strays();
+  base::Status checkpoint(std::shared_ptr<Generation>& generation);
+  void remove_strays();
 
   base::Status check_range(base::Extent range, bool writing);
   std::vector<Piece> pieces(base::Extent range) KILN_REQUIRES(mutex_);
@@ -132,8 +130,11 @@ class Volume {
   base::Status replace_file(VolumeFile file);
   base::Status prepare_next();
   base::Status finish_seal_locked();
-  base::Status close_gate(base::Condition& drained, std::chrono::steady_clock::time_point deadline);
-  static base::Result<std::vector<SealedVolume>> cut(std::span<const Cut> cuts);
+  base::Status drain(std::chrono::steady_clock::time_point deadline);
+  void open_gate();
+  SealedVolume switch_generation(const std::string& snapshot);
+  const GenerationEntry* cut_named(const std::string& snapshot) KILN_REQUIRES(meta_mutex_);
+  static base::Status cut_now(std::span<const Cut> cuts, std::vector<SealedVolume>& made);
 
   base::Files& files_;
   const base::Path directory_;
