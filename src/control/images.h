@@ -1,0 +1,107 @@
+#pragma once
+// Images: registering, imaging instances, seeing, sharing, deregistering.
+//
+// Request functions run on request threads, are one catalog transaction each, and throw ApiError with AWS's codes. The
+// image that create_image returns can be described at once, as pending.
+//
+//   create-image   guest off -> all volumes cut at one point, uploads started -> guest on     subject: the instance
+//                  (undone: cuts given up, guest on, image failed, snapshots error)
+// Its uploads are create-snapshot jobs (snapshots.h); the commit of the last one makes the image available.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/images.h"
+#include "catalog/tags.h"
+#include "control/region.h"
+#include "jobs/jobs.h"
+
+namespace kiln::control {
+
+// One entry of a block device mapping as a caller gives it.
+struct ImageDeviceRequest {
+  std::string device_name;
+  bool no_device = false;
+  std::string virtual_name = {};
+  bool has_ebs = false;
+  std::string snapshot_id = {};
+  std::optional<std::int64_t> size_gib = {};
+  std::string volume_type = {};
+  std::optional<bool> delete_on_termination = {}, encrypted = {};
+  std::optional<int> iops = {}, throughput = {};
+};
+
+struct NewImage {
+  std::string name, description = {};
+  std::string architecture = {};          // empty: i386, as AWS has it, which nothing here runs
+  std::string virtualization_type = {};   // empty: hvm
+  std::string root_device_name = {};
+  std::string boot_mode = {}, imds_support = {}, tpm_support = {}, sriov_net_support = {};
+  bool ena_support = false;
+  std::vector<ImageDeviceRequest> devices = {};
+  std::map<std::string, std::string> tags = {};
+};
+// Throws InvalidAMIName.Malformed and .Duplicate, InvalidBlockDeviceMapping, InvalidSnapshot.NotFound, ...
+catalog::Image register_image(Region& region, const Principal& caller, const NewImage& what);
+
+enum class Reboot { no, yes };
+struct NewImageOfInstance {
+  std::string instance_id, name, description = {};
+  Reboot reboot = Reboot::yes;
+  std::vector<ImageDeviceRequest> devices = {};
+  std::map<std::string, std::string> image_tags = {}, snapshot_tags = {};
+};
+catalog::Image create_image(Region& region, const Principal& caller, const NewImageOfInstance& what);
+
+struct DeletedSnapshot {
+  std::string snapshot_id;
+  std::string code;                       // success skipped missing-permissions internal-error client-error
+};
+enum class WithSnapshots { no, yes };
+std::vector<DeletedSnapshot> deregister_image(Region& region, const Principal& caller, const std::string& image_id,
+                                              WithSnapshots with_snapshots);
+
+struct ImageQuery {
+  std::vector<std::string> ids = {};
+  std::vector<std::string> owners = {};            // self, amazon, aws-marketplace, 12 digits
+  std::vector<std::string> executable_users = {};  // self, all, 12 digits
+  bool include_disabled = false;
+};
+struct ImageDetails {
+  catalog::Image image;
+  std::vector<catalog::ImageDevice> devices;       // by position
+  bool is_public = false;
+  std::vector<catalog::Tag> tags;                  // the caller's
+};
+std::vector<ImageDetails> describe_images(Region& region, const Principal& caller, const ImageQuery& query);
+
+// One row that the caller may see, or owns. Throws InvalidAMIID.Malformed, .NotFound, .Unavailable; AuthFailure.
+catalog::Image visible_image(catalog::Txn& txn, const Region& region, const Principal& caller, const std::string& id);
+catalog::Image own_image(catalog::Txn& txn, const Region& region, const Principal& caller, const std::string& id);
+// For a launch: exists and is visible (InvalidAMIID.NotFound), is available (InvalidAMIID.Unavailable), is permitted
+// (AuthFailure), in this order.
+catalog::Image image_for_launch(catalog::Txn& txn, Region& region, const Principal& caller, const std::string& image_id);
+
+// What the owner may read and change of it.
+std::vector<catalog::LaunchPermission> image_permissions(Region& region, const Principal& caller, const std::string& id);
+struct ImageChanges {
+  std::optional<std::string> description = {};
+  std::optional<std::string> imds_support = {};
+  std::vector<std::string> add_accounts = {}, remove_accounts = {};
+  std::vector<std::string> add_groups = {}, remove_groups = {};
+};
+void change_image(Region& region, const Principal& caller, const std::string& id, const ImageChanges& changes);
+
+// In the commit of one of its snapshots: available when that was the last one.
+void image_got_snapshot(catalog::Txn& txn, const Region& region, const std::string& image_id);
+// In a transaction: failed, with the reason that StateReason shows; nothing when it is not pending.
+void image_failed(catalog::Txn& txn, const Region& region, const std::string& image_id, const std::string& why);
+// In a transaction: throws InvalidAMIName.Malformed or .Duplicate.
+void check_image_name(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& name);
+
+// Called once at start, before runner.run(). regions must outlive runner.
+void add_image_jobs(jobs::Runner& runner, Regions& regions);
+
+}  // namespace kiln::control

@@ -1,0 +1,64 @@
+#pragma once
+// One upload session in the catalog: its row, its packs, and the transaction that commits what it stored.
+//
+// Owned by a job step or an import, used by its thread; usable() and before_pack() also by the threads of Ingest. As long
+// as the session's row exists the collector leaves its packs and its parent's disk alone. commit() and abandon() end it;
+// a session whose daemon died is ended by the next run of its job, or by abandon_dead_sessions() at the next start, and
+// its packs are then garbage.
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "blocks/ingest.h"
+#include "catalog/database.h"
+#include "control/region.h"
+
+namespace kiln::control {
+
+class UploadSession {
+ public:
+  struct Options {
+    std::string job = {};                      // id of the job whose step this is; empty for an import
+    std::int64_t fence = 0;                    // of that job
+    std::optional<blocks::DiskId> parent = {};
+    int level = 1;                             // of zstd
+    unsigned threads = 2;
+  };
+  // Writes the session's row and a root row for the parent. Earlier sessions of the same job end.
+  UploadSession(Region& region, Options options);
+  ~UploadSession();  // abandons what was not committed
+  UploadSession(const UploadSession&) = delete;
+  UploadSession& operator=(const UploadSession&) = delete;
+
+  const std::string& id() const { return id_; }
+  blocks::Ingest& ingest() { return *ingest_; }
+  void heartbeat();
+
+  // Finishes the tree, reads back what was written, and commits: packs live, then body's rows, in one transaction. Packs
+  // condemned meanwhile are stored again. in_txn is whose transaction it is: the job's, which holds its lease, or the
+  // catalog's. Throws std::runtime_error.
+  using InTxn = std::function<void(const std::function<void(catalog::Txn&)>&)>;
+  blocks::Ingested commit(std::uint64_t size_bytes, const InTxn& in_txn,
+                          const std::function<void(catalog::Txn&, const blocks::DiskId&)>& body);
+  void abandon();
+
+ private:
+  bool usable(const blocks::PackId& pack);
+  base::Status before_pack(const blocks::PackId& pack, blocks::PackKind kind);
+  void verify(const blocks::Ingested& ingested);
+  void commit_rows(catalog::Txn& txn, const blocks::Ingested& ingested);
+
+  Region& region_;
+  const std::string id_;
+  std::uint64_t epoch_ = 0;
+  bool open_ = true;
+  std::unique_ptr<blocks::Ingest> ingest_;
+};
+
+// In a transaction: the session and its root are gone, what it wrote is garbage.
+void end_session(catalog::Txn& txn, const Region& region, const std::string& session_id);
+// At start, before jobs run: imports of an earlier daemon are dead, and so are sessions of jobs that have ended.
+void abandon_dead_sessions(Region& region);
+
+}  // namespace kiln::control
