@@ -1,0 +1,23 @@
+#pragma once
+// The operation tables of EC2's resource families: each stands at the foot of its family's file.
+
+#include <span>
+
+#include "services/operation.h"
+
+namespace kiln::services::ec2 {
+
+std::span<const Operation> console_operations();
+std::span<const Operation> group_operations();
+std::span<const Operation> image_operations();
+std::span<const Operation> instance_operations();
+std::span<const Operation> instance_status_operations();
+std::span<const Operation> instance_type_operations();
+std::span<const Operation> key_operations();
+std::span<const Operation> network_operations();
+std::span<const Operation> region_operations();
+std::span<const Operation> snapshot_operations();
+std::span<const Operation> tag_operations();
+std::span<const Operation> volume_operations();
+
+}  // namespace kiln::services::ec2
