@@ -16,28 +16,10 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/mutex.h"
+#include "blocks/index_generation.h"
 #include "blocks/pack.h"
 
 namespace kiln::blocks {
-
-struct Location {
-  PackId pack;
-  std::uint64_t offset = 0;
-  std::uint32_t length = 0;
-  RecordKind kind = RecordKind::chunk;
-
-  bool operator==(const Location&) const = default;
-};
-
-struct IndexedPack {
-  PackId id;
-  PackKind kind = PackKind::data;
-  std::uint64_t size_bytes = 0;
-  std::uint32_t records = 0;
-  std::uint64_t epoch = 0;
-
-  bool operator==(const IndexedPack&) const = default;
-};
 
 struct UnreadablePack {
   PackId id;
@@ -49,8 +31,6 @@ struct IndexRebuild {
   std::uint64_t records = 0;
   std::vector<UnreadablePack> unreadable;  // left out of the index, left alone on disk
 };
-
-class IndexGeneration;
 
 class ChunkIndex {
  public:
@@ -77,7 +57,9 @@ class ChunkIndex {
   ChunkIndex(base::Files& files, base::Path directory, Access access);
   std::shared_ptr<IndexGeneration> current();
   base::Result<std::string> current_name();
-  base::Status remove_other_generations(const std::string& keep);
+  base::Result<std::shared_ptr<IndexGeneration>> open_current();
+  base::Result<std::string> next_name();
+  void remove_other_generations(const std::string& keep);
   base::Result<IndexRebuild> rebuild_locked(PackStore& packs) KILN_REQUIRES(writer_);
 
   base::Files& files_;

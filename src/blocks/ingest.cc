@@ -1,0 +1,385 @@
+#include "blocks/ingest.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <new>
+#include <system_error>
+
+#include "blocks/ingest_session.h"
+
+namespace kiln::blocks {
+namespace {
+
+using base::Bytes;
+using base::Digest;
+using base::Error;
+using base::Fault;
+using base::Lock;
+using base::Result;
+using base::Status;
+
+// How many bytes of the start are left when the zeros at the end are dropped.
+std::size_t bytes_before_zeros(std::span<const std::byte> bytes) {
+  // Compares with itself one byte on: memcmp runs at the speed of memory where a loop over bytes does not.
+  if (bytes.empty() || (bytes[0] == std::byte{} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0)) {
+    return 0;
+  }
+  auto end = bytes.size();
+  while (bytes[end - 1] == std::byte{}) --end;
+  return end;
+}
+
+}  // namespace
+
+Ingest::Session::Session(Store& store, IngestOptions options)
+    : store_(store),
+      options_(std::move(options)),
+      tree_(store, options_.parent ? options_.parent->root : NodeId{}) {
+  try {
+    for (unsigned i = 0; i < options_.threads; ++i) workers_.emplace_back([this] { run_worker(); });
+  } catch (const std::system_error&) {
+    // The system grants no more threads: those that there are do it, or put() itself does.
+  }
+}
+
+Ingest::Session::~Session() { abandon(); }
+
+Status Ingest::Session::put(std::uint64_t chunk_index, std::span<const std::byte> bytes) {
+  if (chunk_index >= max_disk_chunks) return Error(Fault::invalid, "block " + std::to_string(chunk_index) + " is past 64 TiB");
+  if (bytes.size() > chunk_bytes) return Error(Fault::invalid, "a block of " + std::to_string(bytes.size()) + " bytes");
+  const auto used = bytes_before_zeros(bytes);
+  if (used == 0) return put_zero(chunk_index);
+  Job job{.chunk_index = chunk_index, .bytes = Bytes(chunk_bytes)};
+  std::memcpy(job.bytes.data(), bytes.data(), used);
+  {
+    Lock lock(mutex_);
+    room_.wait(mutex_, [&] { return queue_.size() < 2 * workers_.size() + 1 || failure_ || finished_; });
+    if (failure_) return *failure_;
+    if (finished_) return Error(Fault::invalid, "the session is finished");
+    job.sequence = ++next_sequence_;
+    latest_[chunk_index] = job.sequence;
+    progress_.bytes_seen += bytes.size();
+    data_end_ = std::max(data_end_, chunk_index * chunk_bytes + used);
+    if (!workers_.empty()) {
+      queue_.push_back(std::move(job));
+      work_.notify_one();
+      return {};
+    }
+  }
+  RecordEncoder encoder(options_.level);
+  run(job, encoder);
+  return failure();
+}
+
+Status Ingest::Session::put_zero(std::uint64_t chunk_index) {
+  if (chunk_index >= max_disk_chunks) return Error(Fault::invalid, "block " + std::to_string(chunk_index) + " is past 64 TiB");
+  Lock lock(mutex_);
+  if (failure_) return *failure_;
+  if (finished_) return Error(Fault::invalid, "the session is finished");
+  latest_.erase(chunk_index);
+  tree_.set(chunk_index, {});
+  progress_.bytes_seen += chunk_bytes;
+  progress_.zero_bytes += chunk_bytes;
+  return {};
+}
+
+void Ingest::Session::run_worker() {
+  try {
+    RecordEncoder encoder(options_.level);
+    for (;;) {
+      Job job;
+      {
+        Lock lock(mutex_);
+        work_.wait(mutex_, [&] { return !queue_.empty() || stopping_; });
+        if (queue_.empty()) return;
+        job = std::move(queue_.front());
+        queue_.pop_front();
+        ++running_;
+      }
+      room_.notify_all();
+      run(job, encoder);
+      {
+        Lock lock(mutex_);
+        --running_;
+      }
+      room_.notify_all();
+    }
+  } catch (const std::bad_alloc&) {
+    static_cast<void>(fail(Error(Fault::io, "out of memory")));
+  }
+}
+
+void Ingest::Session::run(const Job& job, RecordEncoder& encoder) {
+  {
+    Lock lock(mutex_);
+    if (failure_) return;
+  }
+  const auto id = store_chunk(job.bytes, encoder);
+  if (!id) {
+    static_cast<void>(fail(id.error().in("block " + std::to_string(job.chunk_index))));
+    return;
+  }
+  Lock lock(mutex_);
+  const auto latest = latest_.find(job.chunk_index);
+  if (latest == latest_.end() || latest->second != job.sequence) return;
+  latest_.erase(latest);
+  tree_.set(job.chunk_index, *id);
+}
+
+Result<Digest> Ingest::Session::store_chunk(const Bytes& plain, RecordEncoder& encoder) {
+  const auto id = base::sha256(plain);
+  KILN_TRY(resolve(RecordKind::chunk, id, plain, encoder));
+  return id;
+}
+
+Status Ingest::Session::resolve(RecordKind kind, const Digest& id, std::span<const std::byte> plain,
+                                RecordEncoder& encoder) {
+  const auto count_duplicate = [&] {
+    if (kind == RecordKind::chunk) progress_.deduplicated_bytes += plain.size();
+  };
+  {
+    Lock lock(mutex_);
+    if (!known_.try_emplace(id, Known{.kind = kind}).second) {
+      count_duplicate();
+      return {};
+    }
+  }
+  const auto copy = usable_copy(id, kind);
+  if (!copy) return copy.error();
+  if (*copy) {
+    Lock lock(mutex_);
+    known_[id].pack = **copy;
+    count_duplicate();
+    return {};
+  }
+  const auto record = encoder.encode(kind, id, plain);
+  if (!record) return record.error();
+  KILN_TRY(append(kind, id, *record));
+  Lock lock(mutex_);
+  if (kind == RecordKind::chunk) progress_.new_bytes += plain.size();
+  if (kind == RecordKind::node) ++progress_.nodes_written;
+  return {};
+}
+
+Result<std::optional<PackId>> Ingest::Session::usable_copy(const Digest& id, RecordKind kind) {
+  const auto places = store_.locations(id);
+  if (!places) return places.error();
+  for (const auto& place : *places) {
+    if (place.kind != kind) continue;
+    const auto may = usable(place.pack);
+    if (!may) return may.error();
+    if (*may) return std::optional(place.pack);
+  }
+  return std::optional<PackId>{};
+}
+
+Result<bool> Ingest::Session::usable(const PackId& pack) {
+  if (!options_.usable) return true;
+  {
+    Lock lock(mutex_);
+    if (const auto asked = usable_.find(pack); asked != usable_.end()) return asked->second;
+  }
+  const bool answer = options_.usable(pack);
+  Lock lock(mutex_);
+  usable_[pack] = answer;
+  return answer;
+}
+
+Status Ingest::Session::append(RecordKind kind, const Digest& id, std::span<const std::byte> record) {
+  std::unique_ptr<PackWriter> full;
+  {
+    Lock lock(mutex_);
+    auto& writer = kind == RecordKind::node ? node_pack_ : data_pack_;
+    if (writer && !writer->fits(record.size())) full = std::move(writer);
+    if (!writer) {
+      const PackHeader header{.id = PackId::make(),
+                              .kind = kind == RecordKind::node ? PackKind::nodes : PackKind::data,
+                              .epoch = options_.epoch};
+      writer = std::make_unique<PackWriter>(header);
+    }
+    writer->add(id, record);
+  }
+  return full ? write_pack(std::move(full)) : Status{};
+}
+
+Status Ingest::Session::write_pack(std::unique_ptr<PackWriter> pack) {
+  const auto written = std::move(*pack).finish();
+  const auto& header = written.contents.header;
+  {
+    Lock lock(mutex_);
+    packs_begun_.push_back(header.id);
+  }
+  if (options_.before_pack) KILN_TRY(options_.before_pack(header.id, header.kind));
+  KILN_TRY(store_.publish(written));
+  Lock lock(mutex_);
+  progress_.stored_bytes += written.bytes.size();
+  packs_written_.push_back({.id = header.id,
+                            .kind = header.kind,
+                            .bytes = written.bytes.size(),
+                            .records = static_cast<std::uint32_t>(written.contents.entries.size())});
+  return {};
+}
+
+Status Ingest::Session::flush() {
+  for (auto* writer : {&data_pack_, &node_pack_}) {
+    std::unique_ptr<PackWriter> pack;
+    {
+      Lock lock(mutex_);
+      pack = std::move(*writer);
+    }
+    if (pack) KILN_TRY(write_pack(std::move(pack)));
+  }
+  return {};
+}
+
+// Waits for all that was put. The wait ends because every job ends: each is a bounded amount of work on local files.
+Status Ingest::Session::drain() {
+  Lock lock(mutex_);
+  room_.wait(mutex_, [&] { return (queue_.empty() && running_ == 0) || failure_; });
+  if (failure_) return *failure_;
+  return {};
+}
+
+Status Ingest::Session::check_size(std::uint64_t size_bytes) {
+  const auto invalid = [&](const std::string& why) {
+    return Error(Fault::invalid, "a disk of " + std::to_string(size_bytes) + " bytes: " + why);
+  };
+  if (size_bytes == 0 || size_bytes > max_disk_bytes || size_bytes % 512 != 0) {
+    return invalid("a size is a multiple of 512 and at most 64 TiB");
+  }
+  if (options_.parent && size_bytes < options_.parent->size_bytes) {
+    return invalid("its parent is longer, " + std::to_string(options_.parent->size_bytes));
+  }
+  Lock lock(mutex_);
+  if (data_end_ > size_bytes) return invalid("data was put up to " + std::to_string(data_end_));
+  return {};
+}
+
+Result<Ingested> Ingest::Session::finish(std::uint64_t size_bytes) {
+  KILN_TRY(drain());
+  {
+    Lock lock(mutex_);
+    if (finished_) return Error(Fault::invalid, "the session is finished");
+  }
+  KILN_TRY(check_size(size_bytes));
+  stop();
+  RecordEncoder encoder(options_.level);
+  const auto root = tree_.finish([&](const NodeId& id, const Node& node) -> Status {
+    return resolve(RecordKind::node, id, encode_node(node), encoder);
+  });
+  if (!root) return fail(root.error());
+  if (const auto flushed = flush(); !flushed) return fail(flushed.error());
+  Lock lock(mutex_);
+  finished_ = DiskId{.root = *root, .size_bytes = size_bytes};
+  return result();
+}
+
+Result<Ingested> Ingest::Session::again() {
+  std::vector<std::pair<Digest, Known>> foreign;
+  {
+    Lock lock(mutex_);
+    if (failure_) return *failure_;
+    if (!finished_) return Error(Fault::invalid, "the session is not finished");
+    usable_.clear();
+    for (const auto& [id, known] : known_) {
+      if (known.pack) foreign.emplace_back(id, known);
+    }
+  }
+  RecordEncoder encoder(options_.level);
+  for (const auto& [id, known] : foreign) {
+    const auto stays = usable(*known.pack);
+    if (!stays) return fail(stays.error());
+    if (*stays) continue;
+    const auto plain = read_again(id, known.kind);
+    if (!plain) return fail(plain.error());
+    {
+      Lock lock(mutex_);
+      known_.erase(id);
+    }
+    if (const auto kept = resolve(known.kind, id, *plain, encoder); !kept) return fail(kept.error());
+  }
+  if (const auto flushed = flush(); !flushed) return fail(flushed.error());
+  Lock lock(mutex_);
+  return result();
+}
+
+// A condemned pack stays readable until a later mark, so what was shared with it is still there.
+Result<Bytes> Ingest::Session::read_again(const Digest& id, RecordKind kind) {
+  const auto places = store_.locations(id);
+  if (!places) return places.error();
+  Error failure(Fault::not_found, "record " + id.hex() + " is in no pack any more");
+  for (const auto& place : *places) {
+    if (place.kind != kind) continue;
+    auto plain = store_.read_at(place, id);
+    if (plain) return plain;
+    failure = plain.error();
+  }
+  return failure;
+}
+
+Ingested Ingest::Session::result() {
+  Ingested made{.disk = *finished_, .packs_written = packs_written_, .packs_referenced = {}, .stats = progress_};
+  for (const auto& [id, known] : known_) {
+    if (known.pack) made.packs_referenced.insert(*known.pack);
+  }
+  return made;
+}
+
+void Ingest::Session::abandon() {
+  {
+    Lock lock(mutex_);
+    if (!finished_ && !failure_) failure_ = Error(Fault::failed, "session " + options_.session + " was abandoned");
+  }
+  room_.notify_all();
+  stop();
+}
+
+void Ingest::Session::stop() {
+  {
+    Lock lock(mutex_);
+    stopping_ = true;
+  }
+  work_.notify_all();
+  for (auto& worker : workers_) {
+    if (worker.joinable()) worker.join();
+  }
+}
+
+Status Ingest::Session::failure() {
+  Lock lock(mutex_);
+  if (failure_) return *failure_;
+  return {};
+}
+
+Error Ingest::Session::fail(Error error) {
+  Lock lock(mutex_);
+  if (!failure_) failure_ = error.in("session " + options_.session);
+  room_.notify_all();
+  return *failure_;
+}
+
+IngestProgress Ingest::Session::progress() {
+  Lock lock(mutex_);
+  return progress_;
+}
+
+std::vector<PackId> Ingest::Session::packs_begun() {
+  Lock lock(mutex_);
+  return packs_begun_;
+}
+
+Ingest::Ingest(Store& store, IngestOptions options)
+    : session_(std::make_unique<Session>(store, std::move(options))) {}
+Ingest::~Ingest() = default;
+Status Ingest::put(std::uint64_t chunk_index, std::span<const std::byte> bytes) {
+  return session_->put(chunk_index, bytes);
+}
+Status Ingest::put_zero(std::uint64_t chunk_index) { return session_->put_zero(chunk_index); }
+IngestProgress Ingest::progress() const { return session_->progress(); }
+std::vector<PackId> Ingest::packs_begun() const { return session_->packs_begun(); }
+Result<Ingested> Ingest::finish(std::uint64_t size_bytes) { return session_->finish(size_bytes); }
+Result<Ingested> Ingest::again() { return session_->again(); }
+void Ingest::abandon() { session_->abandon(); }
+
+}  // namespace kiln::blocks

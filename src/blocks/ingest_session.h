@@ -1,0 +1,86 @@
+#pragma once
+// The inside of Ingest: the queue, its workers, and what the session knows of ids and packs. Only ingest.cc uses it.
+//
+// One mutex guards everything that the workers share. Hashing, compression, callbacks and the disk run without it.
+
+#include <deque>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+
+#include "base/mutex.h"
+#include "blocks/ingest.h"
+
+namespace kiln::blocks {
+
+class Ingest::Session {
+ public:
+  Session(Store& store, IngestOptions options);
+  ~Session();
+
+  base::Status put(std::uint64_t chunk_index, std::span<const std::byte> bytes);
+  base::Status put_zero(std::uint64_t chunk_index);
+  base::Result<Ingested> finish(std::uint64_t size_bytes);
+  base::Result<Ingested> again();
+  void abandon();
+  IngestProgress progress();
+  std::vector<PackId> packs_begun();
+
+ private:
+  struct Job {
+    std::uint64_t chunk_index = 0;
+    std::uint64_t sequence = 0;
+    base::Bytes bytes;
+  };
+  // Where a chunk or node that the tree may refer to lies.
+  struct Known {
+    RecordKind kind = RecordKind::chunk;
+    std::optional<PackId> pack;  // of others; none: this session writes it
+  };
+
+  void run_worker();
+  void run(const Job& job, RecordEncoder& encoder);
+  base::Result<base::Digest> store_chunk(const base::Bytes& plain, RecordEncoder& encoder);
+  // Makes sure that a record is in a usable pack or in one of this session.
+  base::Status resolve(RecordKind kind, const base::Digest& id, std::span<const std::byte> plain,
+                       RecordEncoder& encoder);
+  base::Result<std::optional<PackId>> usable_copy(const base::Digest& id, RecordKind kind);
+  base::Result<bool> usable(const PackId& pack);
+  base::Status append(RecordKind kind, const base::Digest& id, std::span<const std::byte> record);
+  base::Status write_pack(std::unique_ptr<PackWriter> pack);
+  base::Status flush();
+  base::Status drain();
+  base::Status check_size(std::uint64_t size_bytes);
+  base::Result<base::Bytes> read_again(const base::Digest& id, RecordKind kind);
+  Ingested result();
+  base::Status failure();
+  base::Error fail(base::Error error);
+  void stop();
+
+  Store& store_;
+  const IngestOptions options_;
+  std::vector<std::thread> workers_;
+
+  base::Mutex mutex_;
+  base::Condition work_;  // there is a job, or no more will come
+  base::Condition room_;  // a job was taken or done
+  std::deque<Job> queue_ KILN_GUARDED_BY(mutex_);
+  std::size_t running_ KILN_GUARDED_BY(mutex_) = 0;
+  bool stopping_ KILN_GUARDED_BY(mutex_) = false;
+  std::optional<base::Error> failure_ KILN_GUARDED_BY(mutex_);
+  // The latest put of each index that is still on its way: an earlier one that ends later must not win.
+  std::unordered_map<std::uint64_t, std::uint64_t> latest_ KILN_GUARDED_BY(mutex_);
+  std::uint64_t next_sequence_ KILN_GUARDED_BY(mutex_) = 0;
+  TreeBuilder tree_ KILN_GUARDED_BY(mutex_);
+  std::unordered_map<base::Digest, Known> known_ KILN_GUARDED_BY(mutex_);
+  std::unordered_map<PackId, bool> usable_ KILN_GUARDED_BY(mutex_);
+  std::unique_ptr<PackWriter> data_pack_ KILN_GUARDED_BY(mutex_);
+  std::unique_ptr<PackWriter> node_pack_ KILN_GUARDED_BY(mutex_);
+  std::vector<PackId> packs_begun_ KILN_GUARDED_BY(mutex_);
+  std::vector<IngestedPack> packs_written_ KILN_GUARDED_BY(mutex_);
+  std::uint64_t data_end_ KILN_GUARDED_BY(mutex_) = 0;  // behind the last byte put that is not zero
+  IngestProgress progress_ KILN_GUARDED_BY(mutex_);
+  std::optional<DiskId> finished_ KILN_GUARDED_BY(mutex_);
+};
+
+}  // namespace kiln::blocks

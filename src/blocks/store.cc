@@ -1,0 +1,198 @@
+#include "blocks/store.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/ids.h"
+#include "base/log.h"
+
+namespace kiln::blocks {
+namespace {
+
+using base::Bytes;
+using base::Digest;
+using base::Error;
+using base::Fault;
+using base::Result;
+using base::Status;
+
+constexpr std::string_view format_prefix = "kiln-store ";
+// A reader looks again when a chunk is not where the index said, or not in it: packs are replaced while it reads.
+constexpr int most_rounds = 3;
+
+std::string_view noun(RecordKind kind) { return kind == RecordKind::node ? "node " : "chunk "; }
+
+std::string describe(const Location& location) {
+  return "pack " + location.pack.text() + " at offset " + std::to_string(location.offset);
+}
+
+}  // namespace
+
+Store::Store(const StoreOptions& options)
+    : files_(options.files),
+      directory_(options.directory),
+      access_(options.access),
+      chunks_(options.chunk_cache_bytes, chunk_bytes),
+      nodes_(options.node_cache_bytes, sizeof(Node)) {}
+
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
+  auto store = std::unique_ptr<Store>(new Store(options));
+  const auto where = "store " + options.directory.string();
+  if (const auto opened = store->open_format(); !opened) return opened.error().in(where);
+  auto packs = DirectoryPackStore::open(options.files, options.directory / "packs", options.access);
+  if (!packs) return packs.error().in(where);
+  store->packs_ = *std::move(packs);
+  auto index = ChunkIndex::open(options.files, options.directory / "index", options.access, *store->packs_);
+  if (!index) return index.error().in(where);
+  store->index_ = *std::move(index);
+  return store;
+}
+
+Status Store::open_format() {
+  if (access_ == Access::write) {
+    KILN_TRY(files_.make_directories(directory_));
+    auto lock = files_.open(directory_ / "LOCK", base::Open::create_or_open);
+    if (!lock) return lock.error();
+    KILN_TRY((*lock)->lock());
+    lock_ = *std::move(lock);
+  }
+  const auto path = directory_ / "FORMAT";
+  auto text = files_.read_all(path, 4096);
+  if (!text && text.error().fault() == Fault::not_found && access_ == Access::write) {
+    // Packs without a FORMAT are a store that lost its head, and not an empty directory to be made into one.
+    const auto packs = files_.exists(directory_ / "packs");
+    if (!packs) return packs.error();
+    if (*packs) return Error(Fault::corrupt, "there are packs but no FORMAT");
+    text = std::string(format_prefix) + std::to_string(store_version) + "\nuuid " + base::new_uuid() + "\n";
+    KILN_TRY(files_.replace(path, base::as_bytes(*text)));
+  }
+  if (!text) return text.error();
+  const std::string_view content = *text;
+  const auto line = content.substr(0, content.find('\n'));
+  if (!line.starts_with(format_prefix)) return Error(Fault::corrupt, "FORMAT does not begin as a store's does");
+  const auto version = line.substr(format_prefix.size());
+  if (version != std::to_string(store_version)) {
+    return Error(Fault::unsupported, "it has format \"" + std::string(version) + "\"; this program reads format " +
+                                         std::to_string(store_version));
+  }
+  const auto rest = content.substr(std::min(content.size(), line.size() + 1));
+  if (!rest.starts_with("uuid ") || rest.size() != 42 || rest.back() != '\n') {
+    return Error(Fault::corrupt, "FORMAT has no uuid");
+  }
+  uuid_ = rest.substr(5, 36);
+  return {};
+}
+
+Result<ChunkId> Store::chunk_id(const DiskId& disk, std::uint64_t chunk_index) {
+  if (chunk_index >= max_disk_chunks || chunk_index * chunk_bytes >= disk.size_bytes) return ChunkId{};
+  return find_chunk(*this, disk.root, chunk_index);
+}
+
+Result<ChunkBytes> Store::chunk(const ChunkId& id) {
+  if (id.is_null()) return ChunkBytes{};
+  return chunks_.get(id, [&]() -> Result<ChunkBytes> {
+    auto bytes = load(id, RecordKind::chunk);
+    if (!bytes) return bytes.error();
+    return ChunkBytes(std::make_shared<const Bytes>(*std::move(bytes)));
+  });
+}
+
+Result<NodePtr> Store::node(const NodeId& id, unsigned level) {
+  const auto node = nodes_.get(id, [&]() -> Result<NodePtr> {
+    const auto bytes = load(id, RecordKind::node);
+    if (!bytes) return bytes.error();
+    const auto decoded = decode_node(*bytes);
+    if (!decoded) return decoded.error().in("node " + id.hex());
+    return NodePtr(std::make_shared<const Node>(*decoded));
+  });
+  if (node && (*node)->level != level) {
+    return Error(Fault::corrupt, "node " + id.hex() + " is of level " + std::to_string((*node)->level) + " in place of " +
+                                     std::to_string(level));
+  }
+  return node;
+}
+
+Status Store::read(const DiskId& disk, std::uint64_t offset, std::span<std::byte> out) {
+  if (offset > disk.size_bytes || out.size() > disk.size_bytes - offset) {
+    return Error(Fault::invalid, "a read past the end of a disk of " + std::to_string(disk.size_bytes) + " bytes");
+  }
+  while (!out.empty()) {
+    const auto within = offset % chunk_bytes;
+    const auto part = out.first(std::min<std::size_t>(out.size(), chunk_bytes - within));
+    const auto id = chunk_id(disk, offset / chunk_bytes);
+    if (!id) return id.error();
+    const auto bytes = chunk(*id);
+    if (!bytes) return bytes.error();
+    if (*bytes == nullptr) {
+      std::ranges::fill(part, std::byte{});
+    } else {
+      std::memcpy(part.data(), (*bytes)->data() + within, part.size());
+    }
+    offset += part.size();
+    out = out.subspan(part.size());
+  }
+  return {};
+}
+
+Result<std::vector<Location>> Store::locations(const Digest& id) {
+  for (int round = 1;; ++round) {
+    auto found = index_->find(id);
+    if (!found || !found->empty() || access_ == Access::write || round == most_rounds) return found;
+    const auto switched = index_->reopen();
+    if (!switched) return switched.error();
+    if (!*switched) return found;
+  }
+}
+
+Result<Bytes> Store::read_at(const Location& location, const Digest& id) {
+  const auto where = [&] { return std::string(noun(location.kind)) + id.hex() + " in " + describe(location); };
+  Bytes stored(location.length);
+  if (const auto got = packs_->read(location.pack, location.offset, stored); !got) return got.error().in(where());
+  auto plain = decode_record(stored, location.kind, id);
+  if (!plain) return plain.error().in(where());
+  return plain;
+}
+
+// Tries every place, and looks into the index again when none served: a pack may have been replaced since.
+Result<Bytes> Store::load(const Digest& id, RecordKind kind) {
+  Error failure(Fault::not_found, std::string(noun(kind)) + id.hex() + " is in no pack that the index knows");
+  for (int round = 0; round < most_rounds; ++round) {
+    const auto found = locations(id);
+    if (!found) return found.error();
+    bool pack_missing = found->empty();
+    for (const auto& location : *found) {
+      if (location.kind != kind) continue;
+      auto plain = read_at(location, id);
+      if (plain) return plain;
+      pack_missing = pack_missing || plain.error().fault() == Fault::not_found;
+      // Damage is what the operator must hear of, whatever else went wrong with the other copies.
+      if (failure.fault() != Fault::corrupt) failure = plain.error();
+      if (round == 0) base::log_warning("blocks", "{}", plain.error().message());
+    }
+    if (!pack_missing && failure.fault() != Fault::corrupt) break;
+    const auto switched = index_->reopen();
+    if (!switched) return switched.error();
+    if (found->empty() && !*switched) break;
+  }
+  return failure;
+}
+
+Status Store::publish(const WrittenPack& pack) {
+  KILN_TRY(packs_->put(pack.contents.header.id, pack.bytes));
+  return index_->add(pack.contents);
+}
+
+Status Store::forget_pack(const PackId& pack) {
+  const auto contents = read_pack_contents(*packs_, pack);
+  if (!contents && contents.error().fault() == Fault::io) return contents.error();
+  KILN_TRY(index_->forget(pack, contents ? &*contents : nullptr));
+  const auto removed = packs_->remove(pack);
+  if (!removed && removed.error().fault() != Fault::not_found) return removed;
+  return {};
+}
+
+Result<IndexRebuild> Store::rebuild_index() { return index_->rebuild(*packs_); }
+
+}  // namespace kiln::blocks
