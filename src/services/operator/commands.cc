@@ -1,0 +1,189 @@
+#include "services/operator/commands.h"
+
+#include <boost/json.hpp>
+#include <stdexcept>
+
+#include "base/api_error.h"
+#include "base/log.h"
+#include "control/garbage.h"
+#include "control/imports.h"
+#include "control/usage.h"
+
+namespace kiln::services::operators {
+namespace {
+
+namespace json = boost::json;
+using base::ApiError;
+
+// One command in the middle of being answered.
+struct Command {
+  control::Region& region;
+  control::Principal principal;
+  const json::object& request;
+  Channel& channel;
+  const std::atomic<bool>& stopping;
+
+  std::string text(const char* name, const std::string& otherwise = "") const {
+    const json::value* const value = request.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(value->as_string()) : otherwise;
+  }
+  std::int64_t number(const char* name, std::int64_t otherwise) const {
+    const json::value* const value = request.if_contains(name);
+    return value != nullptr && value->is_int64() ? value->as_int64() : otherwise;
+  }
+  bool flag(const char* name) const {
+    const json::value* const value = request.if_contains(name);
+    return value != nullptr && value->is_bool() && value->as_bool();
+  }
+  bool go_on() const { return !stopping && !channel.closed_by_peer(); }
+  void send(const char* kind, json::object content) const {
+    channel.send(json::serialize(json::object{{kind, std::move(content)}}));
+  }
+};
+
+json::object to_json(const control::ImportProgress& p) {
+  return {{"done_bytes", p.done_bytes},     {"total_bytes", p.total_bytes},   {"new_bytes", p.new_bytes},
+          {"known_bytes", p.known_bytes},   {"stored_bytes", p.stored_bytes}, {"bytes_per_second", p.bytes_per_second}};
+}
+
+void import(const Command& command) {
+  const base::Fd file = command.channel.take_passed();
+  if (!file) throw ApiError("MissingParameter", "the import came without its file");
+  control::ImportRequest what{.name = command.text("name"), .description = command.text("description")};
+  const auto format = command.text("format", "raw");
+  if (format != "raw" && format != "qcow2") {
+    throw ApiError("InvalidParameterValue", "the format '" + format + "' is not known: raw and qcow2 are");
+  }
+  what.format = format == "raw" ? blocks::ImageFormat::raw : blocks::ImageFormat::qcow2;
+  what.architecture = command.text("architecture", "x86_64");
+  what.boot_mode = command.text("boot_mode");
+  what.expected_bytes = static_cast<std::uint64_t>(command.number("expected_bytes", 0));
+  const auto made = control::import_image(command.region, command.principal, file.get(), what,
+                                          [&](const control::ImportProgress& progress) {
+                                            if (!command.go_on()) return false;
+                                            command.send("progress", to_json(progress));
+                                            return true;
+                                          });
+  auto answer = to_json(made.total);
+  answer["image"] = made.image_id;
+  answer["snapshot"] = made.snapshot_id;
+  command.send("done", std::move(answer));
+}
+
+json::object to_json(const blocks::RootUsage& bytes) {
+  return {{"logical_bytes", bytes.logical_bytes},
+          {"data_bytes", bytes.data_bytes},
+          {"stored_bytes", bytes.stored_bytes},
+          {"exclusive_bytes", bytes.exclusive_bytes}};
+}
+
+void usage(const Command& command) {
+  const auto usage = control::usage(command.region);
+  // Items go one a line: a region of many images does not fit into one.
+  for (const auto& image : usage.images) {
+    auto item = to_json(image.bytes);
+    item["id"] = image.image.id;
+    item["name"] = image.image.name;
+    command.send("image", std::move(item));
+  }
+  for (const auto& snapshot : usage.snapshots) {
+    auto item = to_json(snapshot.bytes);
+    item["id"] = snapshot.snapshot.id;
+    item["name"] = snapshot.snapshot.description;
+    command.send("snapshot", std::move(item));
+  }
+  command.send("done", {{"logical_bytes", usage.logical_bytes},
+                        {"store_bytes", usage.store_bytes},
+                        {"live_bytes", usage.live_bytes},
+                        {"condemned_bytes", usage.condemned_bytes},
+                        {"volume_bytes", usage.volume_bytes},
+                        {"free_bytes", usage.free_bytes}});
+}
+
+void verify(const Command& command) {
+  std::uint64_t told = 0;
+  const auto verified = control::verify(command.region, [&](const blocks::VerifyProgress& progress) {
+    if (progress.plain_bytes - told >= (16U << 20)) {
+      told = progress.plain_bytes;
+      command.send("progress", {{"chunks", progress.chunks}, {"bytes", progress.plain_bytes}});
+    }
+    return command.go_on();
+  });
+  for (const auto& each : verified.bad) {
+    command.send("bad", {{"root", each.root.owner},
+                         {"chunk_index", each.bad.chunk_index},
+                         {"id", each.bad.id.hex()},
+                         {"lost", each.bad.lost},
+                         {"why", each.bad.why}});
+  }
+  command.send("done", {{"roots", verified.roots},
+                        {"chunks", verified.done.chunks},
+                        {"nodes", verified.done.nodes},
+                        {"bytes", verified.done.plain_bytes},
+                        {"bad", verified.bad.size()}});
+}
+
+void gc(const Command& command) {
+  const auto grace = command.number("grace_seconds", 3600);
+  if (grace < 0) throw ApiError("InvalidParameterValue", "the grace is a number of seconds, 0 or more");
+  const auto done = control::collect(command.region, {.grace = base::seconds(grace), .force = command.flag("force")});
+  command.send("done", {{"epoch", done.epoch},
+                        {"roots", done.roots},
+                        {"packs", done.packs},
+                        {"bytes", done.bytes},
+                        {"live_bytes", done.live_bytes},
+                        {"condemned_packs", done.condemned_packs},
+                        {"condemned_bytes", done.condemned_bytes},
+                        {"deleted_packs", done.deleted_packs},
+                        {"deleted_bytes", done.deleted_bytes},
+                        {"refused", done.refused}});
+}
+
+struct Entry {
+  std::string_view name;
+  void (*run)(const Command&);
+};
+constexpr Entry entries[] = {{"import", import}, {"usage", usage}, {"verify", verify}, {"gc", gc}};
+
+void run(const control::Regions& regions, control::Principal principal, Channel& channel, const std::string& line,
+         const std::atomic<bool>& stopping) {
+  json::error_code failure;
+  const json::value parsed = json::parse(line, failure);
+  if (failure || !parsed.is_object()) throw ApiError("InvalidParameter", "the request is not a JSON object");
+  const json::object& request = parsed.as_object();
+  const auto text = [&](const char* name) {
+    const json::value* const value = request.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+  };
+  const auto name = text("region");
+  control::Region* const region = name.empty() ? regions.all().front().get() : regions.find(name);
+  if (region == nullptr) throw ApiError("InvalidRegion", "the region '" + name + "' is not served here");
+  if (const auto account = text("account"); !account.empty()) {
+    principal = {.account = account, .arn = "arn:aws:iam::" + account + ":root", .user_id = account, .access_key = {}};
+  }
+  const Command command{*region, std::move(principal), request, channel, stopping};
+  for (const Entry& entry : entries) {
+    if (entry.name == text("command")) return entry.run(command);
+  }
+  throw ApiError("InvalidAction", "the command '" + text("command") + "' is not known");
+}
+
+}  // namespace
+
+std::string error_line(const std::string& code, const std::string& message) {
+  return json::serialize(json::object{{"error", {{"code", code}, {"message", message}}}});
+}
+
+void run_command(const control::Regions& regions, const control::Principal& principal, Channel& channel,
+                 const std::string& line, const std::atomic<bool>& stopping) {
+  try {
+    run(regions, principal, channel, line, stopping);
+  } catch (const ApiError& refusal) {
+    channel.send(error_line(refusal.code(), refusal.what()));
+  } catch (const std::exception& failure) {
+    base::log_error("operator", "{}", failure.what());
+    channel.send(error_line("InternalError", failure.what()));
+  }
+}
+
+}  // namespace kiln::services::operators
