@@ -1,0 +1,34 @@
+#pragma once
+// The commands of `kiln`, each a function that prints and returns an exit code. They throw std::runtime_error with a
+// sentence for the user. Results go to standard output, progress and words to standard error.
+
+#include <string>
+
+namespace kiln::cli {
+
+struct Common {
+  std::string data_directory;
+  std::string region;   // empty: the daemon's first
+  std::string account;  // empty: the daemon's first
+};
+
+struct ImportOptions {
+  std::string file, name, description;
+  std::string format = "raw";
+  std::string architecture = "x86_64";
+};
+int import(const Common& common, const ImportOptions& options);  // prints the image's id
+
+int usage(const Common& common);
+int verify(const Common& common);  // 1 when something cannot be read
+
+struct GcOptions {
+  std::string grace = "1h";  // 0, 90, 90s, 15m, 1h, 7d
+  bool force = false;
+};
+int gc(const Common& common, const GcOptions& options);
+
+int api();  // every operation served, as "service operation"
+int inspect(const std::string& file);
+
+}  // namespace kiln::cli

@@ -1,0 +1,82 @@
+// kiln: the operator's command. A table of contents: each command is a function of its own file.
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+
+#include "cli/commands.h"
+
+namespace {
+
+using namespace kiln::cli;
+
+std::string default_data_directory() {
+  const char* const set = std::getenv("KILN_DATA");
+  return set != nullptr ? set : "/var/lib/kiln";
+}
+
+void add_place(CLI::App* command, Common& common) {
+  command->add_option("--data", common.data_directory, "kilnd's data directory (or KILN_DATA)")->capture_default_str();
+  command->add_option("--region", common.region, "region; the daemon's first one when not given");
+  command->add_option("--account", common.account, "account, 12 digits; the daemon's first one when not given");
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  CLI::App app("kiln: machine images on your own hardware");
+  app.require_subcommand(1);
+  app.footer("Examples:\n  kiln import disk.raw --name base\n  kiln import disk.qcow2 --format qcow2 --name base\n"
+             "  kiln usage\n  kiln gc --grace 0\n  kiln inspect /var/lib/kiln/regions/us-east-1/volumes/vol-.../VOLUME\n");
+  Common common{.data_directory = default_data_directory(), .region = {}, .account = {}};
+  int exit_code = 0;
+
+  ImportOptions import_options;
+  auto* const import_command = app.add_subcommand("import", "store a disk image file and register it as an image");
+  import_command->add_option("file", import_options.file, "the disk image")->required();
+  import_command->add_option("--name", import_options.name, "the image's name, unique in its account")->required();
+  import_command->add_option("--format", import_options.format, "raw or qcow2; never guessed")->capture_default_str();
+  import_command->add_option("--description", import_options.description, "the image's description");
+  import_command->add_option("--architecture", import_options.architecture, "x86_64 or arm64")->capture_default_str();
+  import_command->footer("Prints the image's id.\nExample: AMI=$(kiln import disk.raw --name base)\n");
+  add_place(import_command, common);
+  import_command->callback([&] { exit_code = import(common, import_options); });
+
+  auto* const usage_command = app.add_subcommand("usage", "what images and snapshots take");
+  usage_command->footer("logical: size of the disk; data: without zeros; stored: in packs, deduplicated and compressed;\n"
+                        "exclusive: what deleting it would free.\nExample: kiln usage --region eu-west-1\n");
+  add_place(usage_command, common);
+  usage_command->callback([&] { exit_code = usage(common); });
+
+  auto* const verify_command = app.add_subcommand("verify", "hash again everything that is reachable");
+  verify_command->footer("Exits with 1 when something cannot be read.\nExample: kiln verify\n");
+  add_place(verify_command, common);
+  verify_command->callback([&] { exit_code = verify(common); });
+
+  GcOptions gc_options;
+  auto* const gc_command = app.add_subcommand("gc", "give back the space of what nothing refers to");
+  gc_command->add_option("--grace", gc_options.grace, "how long a pack stays condemned: 0, 15m, 1h, 7d")->capture_default_str();
+  gc_command->add_flag("--force", gc_options.force, "also when more than a fifth of the store would go");
+  gc_command->footer("Example: kiln gc --grace 0\n");
+  add_place(gc_command, common);
+  gc_command->callback([&] { exit_code = gc(common, gc_options); });
+
+  auto* const api_command = app.add_subcommand("api", "list every AWS operation that is served");
+  api_command->footer("Example: kiln api | grep Image\n");
+  api_command->callback([&] { exit_code = api(); });
+
+  std::string inspected;
+  auto* const inspect_command = app.add_subcommand("inspect", "print one of our files: pack, VOLUME, map log");
+  inspect_command->add_option("file", inspected, "the file")->required();
+  inspect_command->footer("Example: kiln inspect regions/us-east-1/volumes/vol-0123456789abcdef0/VOLUME\n");
+  inspect_command->callback([&] { exit_code = inspect(inspected); });
+
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::ParseError& wrong) {
+    return app.exit(wrong);
+  } catch (const std::exception& failure) {
+    std::cerr << "kiln: " << failure.what() << "\n";
+    return 1;
+  }
+  return exit_code;
+}
