@@ -28,7 +28,7 @@ std::optional<Snapshot> find_snapshot(Txn& txn, const std::string& region, const
 // Oldest first.
 std::vector<Snapshot> snapshots_of(Txn& txn, const std::string& region, const std::string& account);
 std::vector<Snapshot> snapshots_of_volume(Txn& txn, const std::string& region, const std::string& volume_id);
-// Those that the image's devices name, in device order.
+// Those that the image's devices name, each once, in device order.
 std::vector<Snapshot> snapshots_of_image(Txn& txn, const std::string& region, const std::string& image_id);
 // The volume's youngest completed snapshot: the parent of its next one.
 std::optional<Snapshot> newest_snapshot_of_volume(Txn& txn, const std::string& region, const std::string& volume_id);
