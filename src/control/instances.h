@@ -37,8 +37,6 @@ std::vector<InstanceDetails> describe_instances(Region& region, const Principal&
                                                 const std::vector<std::string>& ids);
 // One row of the caller's, in a transaction that the caller holds.
 catalog::Instance instance_of(catalog::Txn& txn, const Region& region, const Principal& caller, const std::string& id);
-// One row, whoever owns it; nothing when there is none. For jobs.
-std::optional<catalog::Instance> find_instance(catalog::Txn& txn, const std::string& region, const std::string& id);
 
 struct InstanceStateChange {
   std::string instance_id;

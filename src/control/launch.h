@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/client_tokens.h"
 #include "catalog/images.h"
 #include "catalog/instances.h"
 #include "control/region.h"
@@ -32,7 +33,7 @@ struct LaunchDevice {
 
 struct Launch {
   std::string image_id;
-  std::string instance_type;               // empty: m1.small on AWS; the smallest t3 here
+  std::string instance_type;               // empty: t3.nano
   int min_count = 1, max_count = 1;
   std::string key_name;
   std::vector<std::string> group_ids, group_names;  // none: the default group
@@ -41,8 +42,7 @@ struct Launch {
   std::string user_data;                   // base64
   std::vector<LaunchDevice> devices;
   std::map<std::string, std::string> instance_tags, volume_tags;
-  std::string client_token;
-  std::string parameters;                  // SHA-256 of the request without its token: tells a replay from a mistake
+  std::optional<catalog::ClientToken> client_token;  // kept with the reservation's id: a replay answers with that
   std::string shutdown_behavior = "stop";
   bool termination_protection = false;
   std::optional<bool> tokens_required, metadata_enabled;
@@ -56,12 +56,10 @@ struct Launched {
 
 Launched launch(Region& region, const Principal& caller, const Launch& request);
 
-// The image's devices with the request's merged in, as volumes to make: checked, the root first, then by device name.
-// snapshot_gib is the size of each snapshot that they name. Throws InvalidBlockDeviceMapping and its like.
-struct ImageWithDevices {
-  catalog::Image image;
-  std::vector<catalog::ImageDevice> devices;
-};
-std::vector<catalog::ImageDevice> merge_devices(const ImageWithDevices& image, const std::vector<LaunchDevice>& changes);
+// The image's devices with the request's merged in, as volumes to make: the root first, then by device name; positions
+// follow. Sizes of 0 are the snapshot's. Throws InvalidBlockDeviceMapping.
+std::vector<catalog::ImageDevice> merge_devices(const catalog::Image& image,
+                                                const std::vector<catalog::ImageDevice>& devices,
+                                                const std::vector<LaunchDevice>& changes);
 
 }  // namespace kiln::control

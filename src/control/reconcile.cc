@@ -1,0 +1,206 @@
+#include "control/reconcile.h"
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "blocks/volume.h"
+#include "catalog/instances.h"
+#include "catalog/jobs.h"
+#include "catalog/tags.h"
+#include "catalog/volumes.h"
+#include "control/instance_jobs.h"
+#include "control/instance_state.h"
+#include "control/metadata.h"
+
+namespace kiln::control {
+namespace {
+
+using catalog::Instance;
+using hypervisor::Power;
+
+// The names in directory; none when it is not there yet.
+std::vector<std::string> names_in(base::Files& files, const base::Path& directory) {
+  auto names = files.list(directory);
+  return names ? std::move(*names) : std::vector<std::string>{};
+}
+
+// What is on the host, looked at before the rows: whatever is here had its row committed before it was made.
+struct Seen {
+  std::map<std::string, hypervisor::DomainState> domains;
+  std::vector<std::string> run_directories, volume_directories;
+};
+
+struct Rows {
+  std::map<std::string, Instance> instances;
+  std::set<std::string> volumes;
+  std::vector<catalog::Job> jobs;
+
+  // Whether a job that is not finished works on it, or was told of it.
+  bool busy(const std::string& id) const {
+    for (const auto& job : jobs) {
+      if (job.subject == id || job.arguments.find(id) != std::string::npos) return true;
+    }
+    return false;
+  }
+  bool has_instance(const std::string& id) const {
+    const auto found = instances.find(id);
+    return found != instances.end() && found->second.state != instance_state::terminated;
+  }
+};
+
+Seen look_at_host(Region& region) {
+  Seen seen;
+  seen.run_directories = names_in(region.files, region.directory / "run");
+  seen.volume_directories = names_in(region.files, region.volumes_directory());
+  for (auto& domain : region.host.list()) seen.domains.emplace(domain.instance_id, domain);
+  return seen;
+}
+
+Rows read_rows(Region& region) {
+  return catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
+    Rows rows;
+    for (auto& row : catalog::select<Instance>(txn, "WHERE region = $1", {region.name})) rows.instances[row.id] = row;
+    for (const auto& row : catalog::select<catalog::Volume>(txn, "WHERE region = $1", {region.name})) {
+      rows.volumes.insert(row.id);
+    }
+    rows.jobs = catalog::unfinished_jobs(txn, region.name);
+    return rows;
+  });
+}
+
+// In one transaction: the job starts only if the row is as it was seen and nobody else has begun to work on it.
+void start_job(Region& region, const Instance& seen, const char* kind) {
+  region.catalog.run_in_txn([&](catalog::Txn& txn) {
+    const auto row = catalog::find_instance(txn, region.name, seen.id);
+    if (!row || row->state != seen.state || !catalog::unfinished_jobs_of(txn, region.name, seen.id).empty()) return;
+    region.jobs.start(txn, {.region = region.name, .kind = kind, .subject = seen.id, .arguments = {}});
+  });
+  base::log_info("control", "{} is {} and needs a job: {}", seen.id, seen.state, kind);
+  region.jobs.wake();
+}
+
+bool is_well(Region& region, const Seen& seen, const Instance& instance) {
+  const auto domain = seen.domains.find(instance.id);
+  if (domain == seen.domains.end() || domain->second.power == Power::off || domain->second.power == Power::absent) {
+    return false;
+  }
+  if (domain->second.power == Power::paused && domain->second.io_error) return false;
+  return region.disk_servers.runs(instance.id);
+}
+
+void look_after_instances(Region& region, const Seen& seen, const Rows& rows) {
+  for (const auto& [id, instance] : rows.instances) {
+    if (rows.busy(id)) continue;
+    if (instance.state == instance_state::running) {
+      if (!is_well(region, seen, instance)) start_job(region, instance, instance_job::recover);
+    } else if (instance.state == instance_state::stopping) {
+      start_job(region, instance, instance_job::stop);
+    } else if (instance.state == instance_state::shutting_down) {
+      start_job(region, instance, instance_job::terminate);
+    }
+  }
+}
+
+// The region's own domains are known by their rows, so only those that no region of this daemon has are nobody's.
+void remove_strangers(Regions& regions, Region& region, const Seen& seen, const Rows& rows) {
+  const auto is_elsewhere = [&](const std::string& id) {
+    for (const auto& other : regions.all()) {
+      if (other.get() == &region) continue;
+      const bool there = catalog::in_read(other->catalog, [&](catalog::Txn& txn) {
+        return catalog::find_instance(txn, other->name, id).has_value();
+      });
+      if (there) return true;
+    }
+    return false;
+  };
+  for (const auto& [id, domain] : seen.domains) {
+    if (rows.has_instance(id) || rows.busy(id) || is_elsewhere(id)) continue;
+    base::log_warning("control", "removing domain {}, which no instance has", id);
+    region.host.remove(id);
+  }
+  for (const auto& id : seen.run_directories) {
+    if (!base::is_id("i", id) || rows.has_instance(id) || rows.busy(id)) continue;
+    base::log_warning("control", "removing the disk server of {}, which no instance has", id);
+    region.disk_servers.stop(id);
+    std::error_code ignored;
+    std::filesystem::remove_all(region.run_directory(id), ignored);
+  }
+  for (const auto& id : seen.volume_directories) {
+    if (!base::is_id("vol", id) || rows.volumes.contains(id) || rows.busy(id)) continue;
+    base::log_warning("control", "removing the files of {}, which has no row", id);
+    const auto removed = blocks::Volume::remove(region.files, region.volume_directory(id));
+    if (!removed.ok()) base::log_warning("control", "{}: {}", id, removed.error().message());
+  }
+}
+
+void prune_terminated(Region& region, const Rows& rows, base::Micros before) {
+  for (const auto& [id, instance] : rows.instances) {
+    if (instance.state != instance_state::terminated || instance.terminated.value_or(0) > before || rows.busy(id)) continue;
+    if (const auto removed = region.files.remove(region.console_log(id));
+        !removed.ok() && removed.error().fault() != base::Fault::not_found) {
+      base::log_warning("control", "{}: {}", id, removed.error().message());
+      continue;
+    }
+    region.catalog.run_in_txn([&](catalog::Txn& txn) {
+      catalog::forget_tags(txn, region.name, id);
+      txn.execute("DELETE FROM instance_group WHERE region = $1 AND instance_id = $2", {region.name, id});
+      catalog::remove(txn, instance);
+    });
+  }
+}
+
+}  // namespace
+
+Reconciler::Reconciler(Regions& regions, Options options) : regions_(regions), options_(std::move(options)) {}
+
+Reconciler::~Reconciler() { stop(); }
+
+void Reconciler::start() {
+  {
+    const base::Lock lock(mutex_);
+    stopping_ = false;
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+void Reconciler::stop() {
+  {
+    const base::Lock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Reconciler::run() {
+  const std::chrono::microseconds interval(options_.interval);
+  for (;;) {
+    pass();
+    const base::Lock lock(mutex_);
+    if (changed_.wait_for(mutex_, interval, [this] { return stopping_; })) return;
+  }
+}
+
+void Reconciler::pass() {
+  for (const auto& region : regions_.all()) {
+    // One region's host may be away while the others need their rounds.
+    try {
+      const Seen seen = look_at_host(*region);
+      const Rows rows = read_rows(*region);
+      look_after_instances(*region, seen, rows);
+      remove_strangers(regions_, *region, seen, rows);
+      prune_terminated(*region, rows, region->clock.now() - options_.keep_terminated);
+      if (options_.network_ready) {
+        for (const auto& vpc_id : vpcs_with_guests(*region)) options_.network_ready(*region, vpc_id);
+      }
+    } catch (const std::exception& error) {
+      base::log_warning("control", "{}: reconciling: {}", region->name, error.what());
+    }
+  }
+}
+
+}  // namespace kiln::control
