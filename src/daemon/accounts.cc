@@ -1,0 +1,73 @@
+#include "daemon/accounts.h"
+
+#include <sys/stat.h>
+
+#include <stdexcept>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/text.h"
+#include "catalog/accounts.h"
+
+namespace kiln::daemon {
+namespace {
+
+using catalog::AccessKey;
+
+std::string upper(std::string text) {
+  for (char& c : text) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return text;
+}
+
+std::vector<AccessKey> keys_of(catalog::Txn& txn, const std::string& account) {
+  return catalog::select<AccessKey>(txn, "WHERE account = $1 AND active = 1 ORDER BY created", {account});
+}
+
+}  // namespace
+
+void ensure_accounts(catalog::Database& catalog, base::Clock& clock, const Config& config) {
+  catalog.run_in_txn([&](catalog::Txn& txn) {
+    for (const auto& account : config.accounts) {
+      catalog::upsert(txn, catalog::Account{.id = account.id, .name = account.name, .created = clock.now()});
+      const auto present = keys_of(txn, account.id);
+      if (account.access_key.empty() && !present.empty()) continue;
+      const bool given = !account.access_key.empty();
+      catalog::upsert(txn, AccessKey{.id = given ? account.access_key : "AKIA" + upper(base::random_hex(8)),
+                                     .secret = given ? account.secret_key : base::random_hex(20),
+                                     .account = account.id,
+                                     .principal = "arn:aws:iam::" + account.id + ":root",
+                                     .active = true,
+                                     .created = clock.now()});
+    }
+  });
+}
+
+void write_credentials(catalog::Database& catalog, base::Files& files, const Config& config) {
+  std::string text;
+  catalog.read([&](catalog::Txn& txn) {
+    text.clear();
+    bool first = true;
+    for (const auto& account : config.accounts) {
+      const auto keys = keys_of(txn, account.id);
+      if (keys.empty()) continue;
+      const auto profile = [&](const std::string& name) {
+        text += "[" + name + "]\naws_access_key_id = " + keys.front().id +
+                "\naws_secret_access_key = " + keys.front().secret + "\n\n";
+      };
+      if (first) profile("default");
+      profile(account.id);
+      first = false;
+    }
+  });
+  const auto path = config.data / "credentials";
+  const auto present = files.read_all(path);
+  if (present && *present == text) return;
+  const auto previous = ::umask(0077);  // start has one thread yet, and no moment may show the secret to others
+  const auto written = files.replace(path, base::as_bytes(text));
+  ::umask(previous);
+  if (!written) throw std::runtime_error(written.error().message());
+}
+
+}  // namespace kiln::daemon

@@ -1,0 +1,174 @@
+#include "daemon/config.h"
+
+#include <toml++/toml.h>
+
+#include <charconv>
+#include <set>
+#include <stdexcept>
+
+namespace kiln::daemon {
+namespace {
+
+// One table of the file; every key that is asked for is known, and any other is refused, so that a typing error does
+// not silently mean the default.
+class Table {
+ public:
+  Table(const toml::table& table, std::string where) : table_(table), where_(std::move(where)) {}
+
+  void text(std::string_view key, std::string& into) { read(key, into, "a string"); }
+  void boolean(std::string_view key, bool& into) { read(key, into, "true or false"); }
+  template <class Integer>
+  void number(std::string_view key, Integer& into, std::int64_t most) {
+    std::int64_t value = static_cast<std::int64_t>(into);
+    read(key, value, "a whole number");
+    if (value < 0 || value > most) {
+      throw std::runtime_error(where_ + ": " + std::string(key) + " is " + std::to_string(value) + ", wanted 0 to " +
+                               std::to_string(most));
+    }
+    into = static_cast<Integer>(value);
+  }
+  void texts(std::string_view key, std::vector<std::string>& into) {
+    known_.emplace(key);
+    const toml::array* const items = table_[key].as_array();
+    if (items == nullptr) return;
+    into.clear();
+    for (const auto& item : *items) into.push_back(item.value_or<std::string>(""));
+  }
+  std::vector<const toml::table*> tables(std::string_view key) {
+    known_.emplace(key);
+    std::vector<const toml::table*> found;
+    if (const toml::array* const items = table_[key].as_array()) {
+      for (const auto& item : *items) {
+        if (item.is_table()) found.push_back(item.as_table());
+      }
+    }
+    return found;
+  }
+  void refuse_unknown() const {
+    for (const auto& [key, value] : table_) {
+      if (!known_.contains(std::string(key.str()))) {
+        throw std::runtime_error(where_ + ": the key '" + std::string(key.str()) + "' is not known");
+      }
+    }
+  }
+
+ private:
+  template <class T>
+  void read(std::string_view key, T& into, const char* wanted) {
+    known_.emplace(key);
+    const auto node = table_[key];
+    if (!node) return;
+    const auto value = node.template value_exact<T>();
+    if (!value) throw std::runtime_error(where_ + ": " + std::string(key) + " is not " + wanted);
+    into = *value;
+  }
+
+  const toml::table& table_;
+  const std::string where_;
+  std::set<std::string> known_;
+};
+
+void read_regions(Table& root, const std::string& where, Config& config) {
+  const auto tables = root.tables("region");
+  if (tables.empty()) return;
+  config.regions.clear();
+  for (const toml::table* each : tables) {
+    Table table(*each, where + " [[region]]");
+    RegionConfig region;
+    table.text("name", region.name);
+    table.texts("zones", region.zones);
+    table.refuse_unknown();
+    if (region.zones.empty()) region.zones = {region.name + "a", region.name + "b", region.name + "c"};
+    config.regions.push_back(std::move(region));
+  }
+}
+
+// The first account stays; the file adds others, or says the first one's keys.
+void read_accounts(Table& root, const std::string& where, Config& config) {
+  for (const toml::table* each : root.tables("account")) {
+    Table table(*each, where + " [[account]]");
+    AccountConfig account;
+    table.text("id", account.id);
+    table.text("name", account.name);
+    table.text("access_key", account.access_key);
+    table.text("secret_key", account.secret_key);
+    table.refuse_unknown();
+    bool present = false;
+    for (auto& other : config.accounts) {
+      if (other.id == account.id) {
+        other = account;
+        present = true;
+      }
+    }
+    if (!present) config.accounts.push_back(std::move(account));
+  }
+}
+
+bool is_account(const std::string& id) {
+  return id.size() == 12 && id.find_first_not_of("0123456789") == std::string::npos;
+}
+
+}  // namespace
+
+void read_config(const std::filesystem::path& file, Config& config) {
+  toml::table parsed;
+  try {
+    parsed = toml::parse_file(file.string());
+  } catch (const toml::parse_error& failure) {
+    throw std::runtime_error(file.string() + ", line " + std::to_string(failure.source().begin.line) + ": " +
+                             std::string(failure.description()));
+  }
+  Table root(parsed, file.string());
+  std::string data = config.data.string();
+  root.text("data", data);
+  config.data = data;
+  root.text("address", config.address);
+  root.number("port", config.port, 65535);
+  root.text("tls_certificate", config.tls_certificate);
+  root.text("tls_key", config.tls_key);
+  root.text("hypervisor", config.hypervisor);
+  root.text("libvirt_uri", config.libvirt_uri);
+  root.text("qemu", config.qemu);
+  root.text("socket_group", config.socket_group);
+  root.text("plugin", config.plugin);
+  root.text("vpc_cidr", config.vpc_cidr);
+  root.boolean("metadata_service", config.metadata_service);
+  root.number("guest_memory_limit_mib", config.guest_memory_limit_mib, 1 << 30);
+  root.number("cache_bytes", config.cache_bytes, std::int64_t{1} << 40);
+  root.text("log_level", config.log_level);
+  read_regions(root, file.string(), config);
+  read_accounts(root, file.string(), config);
+  root.refuse_unknown();
+}
+
+void set_listen(const std::string& text, Config& config) {
+  const auto colon = text.rfind(':');
+  unsigned port = 65536;
+  if (colon != std::string::npos) std::from_chars(text.data() + colon + 1, text.data() + text.size(), port);
+  if (port > 65535) throw std::runtime_error("'" + text + "' is no place to listen: wanted ADDRESS:PORT");
+  config.address = text.substr(0, colon);
+  config.port = static_cast<std::uint16_t>(port);
+}
+
+void check(const Config& config) {
+  const auto require = [](bool holds, const std::string& what) {
+    if (!holds) throw std::runtime_error(what);
+  };
+  require(config.hypervisor == "libvirt" || config.hypervisor == "fake",
+          "the hypervisor '" + config.hypervisor + "' is not known: libvirt and fake are");
+  require(config.tls_certificate.empty() == config.tls_key.empty(), "tls_certificate and tls_key go together");
+  require(!config.regions.empty(), "no region is configured");
+  std::set<std::string> names;
+  for (const auto& region : config.regions) {
+    require(!region.name.empty() && region.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos,
+            "the region name '" + region.name + "' is not of lower-case letters, digits and dashes");
+    require(names.insert(region.name).second, "the region " + region.name + " is configured twice");
+  }
+  for (const auto& account : config.accounts) {
+    require(is_account(account.id), "the account id '" + account.id + "' is not 12 digits");
+    require(account.access_key.empty() == account.secret_key.empty(),
+            "account " + account.id + " has an access key without a secret, or the other way round");
+  }
+}
+
+}  // namespace kiln::daemon

@@ -1,0 +1,53 @@
+#include "daemon/region_parts.h"
+
+#include <stdexcept>
+
+namespace kiln::daemon {
+namespace {
+
+void make_directories(base::Files& files, const base::Path& directory) {
+  for (const auto* name : {"store", "volumes", "run", "console"}) {
+    const auto made = files.make_directories(directory / name);
+    if (!made) throw std::runtime_error(made.error().message());
+  }
+}
+
+}  // namespace
+
+RegionParts::RegionParts(const Config& config, const RegionConfig& region, const Shared& shared)
+    : config_(config), region_(region), shared_(shared), directory_(config.data / "regions" / region.name) {
+  make_directories(shared.files, directory_);
+  auto store = blocks::Store::open({.files = shared.files,
+                                    .directory = directory_ / "store",
+                                    .access = blocks::Access::write,
+                                    .chunk_cache_bytes = config.cache_bytes});
+  if (!store) throw std::runtime_error("the store of " + region.name + ": " + store.error().message());
+  store_ = std::move(*store);
+  idle_volumes_ = std::make_unique<blocks::VolumeTable>(
+      shared.files, *store_, blocks::VolumeTable::Options{.directory = directory_ / "volumes", .instance = ""});
+  if (config.hypervisor == "fake") {
+    disk_servers_ = std::make_unique<control::LocalDiskServers>(shared.files, *store_, directory_ / "volumes");
+  } else {
+    disk_servers_ = std::make_unique<control::HostDiskServers>(shared.host, directory_);
+  }
+}
+
+std::unique_ptr<control::Region> RegionParts::region(const control::Regions& all) const {
+  return std::unique_ptr<control::Region>(new control::Region{.name = region_.name,
+                                                              .zones = region_.zones,
+                                                              .vpc_cidr_base = config_.vpc_cidr,
+                                                              .directory = directory_,
+                                                              .clock = shared_.clock,
+                                                              .files = shared_.files,
+                                                              .catalog = shared_.catalog,
+                                                              .store = *store_,
+                                                              .idle_volumes = *idle_volumes_,
+                                                              .disk_servers = *disk_servers_,
+                                                              .host = shared_.host,
+                                                              .jobs = shared_.jobs,
+                                                              .regions = &all,
+                                                              .guest_memory_limit_bytes =
+                                                                  config_.guest_memory_limit_mib << 20});
+}
+
+}  // namespace kiln::daemon
