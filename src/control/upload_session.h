@@ -7,7 +7,9 @@
 // its packs are then garbage.
 
 #include <functional>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "blocks/ingest.h"
@@ -35,25 +37,28 @@ class UploadSession {
   blocks::Ingest& ingest() { return *ingest_; }
   void heartbeat();
 
-  // Finishes the tree, reads back what was written, and commits: packs live, then body's rows, in one transaction. Packs
-  // condemned meanwhile are stored again. in_txn is whose transaction it is: the job's, which holds its lease, or the
-  // catalog's. Throws std::runtime_error.
+  // Finishes the tree and reads back every pack that was written. Throws std::runtime_error.
+  blocks::DiskId store(std::uint64_t size_bytes);
+  // After store(): every pack the tree refers to is live, and body's rows are there, in one transaction, which ends the
+  // session. Packs condemned meanwhile are stored again. in_txn says whose transaction it is: a job's, which holds only
+  // while its lease does, or the catalog's. Throws what body throws, and std::runtime_error.
   using InTxn = std::function<void(const std::function<void(catalog::Txn&)>&)>;
-  blocks::Ingested commit(std::uint64_t size_bytes, const InTxn& in_txn,
-                          const std::function<void(catalog::Txn&, const blocks::DiskId&)>& body);
+  void commit(const InTxn& in_txn, const std::function<void(catalog::Txn&)>& body);
   void abandon();
 
  private:
   bool usable(const blocks::PackId& pack);
   base::Status before_pack(const blocks::PackId& pack, blocks::PackKind kind);
-  void verify(const blocks::Ingested& ingested);
-  void commit_rows(catalog::Txn& txn, const blocks::Ingested& ingested);
+  void verify_written();
+  void commit_rows(catalog::Txn& txn);
 
   Region& region_;
   const std::string id_;
   std::uint64_t epoch_ = 0;
   bool open_ = true;
   std::unique_ptr<blocks::Ingest> ingest_;
+  blocks::Ingested ingested_;
+  std::set<blocks::PackId> verified_;
 };
 
 // In a transaction: the session and its root are gone, what it wrote is garbage.

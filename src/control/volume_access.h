@@ -2,7 +2,7 @@
 // Reaching the volumes of an instance, or a volume that nobody serves, through whoever may write them.
 //
 // A volume that an instance's disk server has open is asked there. Any other is opened in this process for the length of
-// the call, under its flock and with a raised epoch. Several callers may do so at once: each call is idempotent, and one
+// the call, under its flock. Several callers may do so at once: each call is idempotent, and one
 // that finds the volume closed under it by another is told busy. Waits for disks and sockets; never throws ApiError.
 
 #include <functional>
@@ -14,9 +14,12 @@
 
 namespace kiln::control {
 
+// Who has the volumes open during the call: an instance's disk server, or this process, which closes them afterwards.
+enum class ServedBy { instance, us };
+
 // Fault::busy: somebody else has one of them open, or the server changed meanwhile: trying again helps. All the volumes
 // are of one instance, or it is one volume.
 base::Status with_volumes(Region& region, const std::vector<std::string>& volume_ids,
-                          const std::function<base::Status(blocks::VolumeService&)>& body);
+                          const std::function<base::Status(blocks::VolumeService&, ServedBy)>& body);
 
 }  // namespace kiln::control

@@ -1,0 +1,278 @@
+#include "control/snapshots.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+
+#include "base/api_error.h"
+#include "base/ids.h"
+#include "base/log.h"
+#include "blocks/sealed_generation.h"
+#include "blocks/volume.h"
+#include "catalog/blocks.h"
+#include "catalog/images.h"
+#include "catalog/volumes.h"
+#include "control/images.h"
+#include "control/tags.h"
+#include "control/uploads.h"
+#include "control/volume_access.h"
+#include "control/volumes.h"
+
+namespace kiln::control {
+namespace {
+
+using base::ApiError;
+using base::Fault;
+using base::Status;
+using catalog::Snapshot;
+
+// As many cuts as a volume keeps, which is also AWS's limit.
+constexpr std::size_t most_pending = blocks::max_pending_cuts;
+
+std::optional<Snapshot> find(Region& region, const std::string& id) {
+  return catalog::in_read(region.catalog,
+                          [&](catalog::Txn& txn) { return catalog::find_snapshot(txn, region.name, id); });
+}
+
+// Cuts the volume and writes the generation down. Asked again it finds its own cut.
+Status cut_volume(Region& region, const Snapshot& snapshot) {
+  std::uint64_t generation = 0;
+  const blocks::SealVolume cut{.volume = snapshot.volume_id, .snapshot = snapshot.id};
+  KILN_TRY(with_volumes(region, {snapshot.volume_id}, [&](blocks::VolumeService& service, ServedBy by) -> Status {
+    auto sealed = service.seal({cut});
+    if (!sealed) return sealed.error();
+    generation = sealed->front().generation;
+    // A disk server makes it durable while the guest goes on; nobody else would for a volume that is about to close.
+    return by == ServedBy::us ? service.sealed(cut) : Status();
+  }));
+  region.catalog.run_in_txn([&](catalog::Txn& txn) {
+    txn.execute("UPDATE snapshot SET generation = $3 WHERE region = $1 AND id = $2 AND state = 'pending'",
+                {region.name, snapshot.id, static_cast<std::int64_t>(generation)});
+  });
+  return {};
+}
+
+void mark_failed(catalog::Txn& txn, const Region& region, const Snapshot& snapshot, const std::string& why) {
+  txn.execute("UPDATE snapshot SET state = 'error', state_message = $3 WHERE region = $1 AND id = $2 AND state = 'pending'",
+              {region.name, snapshot.id, why});
+}
+
+// On the request's thread, so that no upload that is under way delays the point in time.
+void cut_for_request(Region& region, const Snapshot& snapshot) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  for (;;) {
+    const auto done = cut_volume(region, snapshot);
+    if (done) return;
+    if (done.error().fault() == Fault::busy && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      continue;
+    }
+    base::log_error("control", "{} of {}: {}", snapshot.id, snapshot.volume_id, done.error().message());
+    region.catalog.run_in_txn([&](catalog::Txn& txn) { mark_failed(txn, region, snapshot, done.error().message()); });
+    throw ApiError("InternalError", "The snapshot of volume '" + snapshot.volume_id + "' could not be made.", 500);
+  }
+}
+
+// --- the job
+
+void step_cut(Region& region, const std::string& id) {
+  const auto snapshot = find(region, id);
+  if (!snapshot || snapshot->state != "pending" || snapshot->generation) return;
+  const auto done = cut_volume(region, *snapshot);
+  if (done) return;
+  if (done.error().fault() == Fault::busy) throw jobs::Retry(done.error().message(), base::seconds(1) / 10);
+  throw std::runtime_error(done.error().message());
+}
+
+void step_durable(Region& region, const std::string& id) {
+  const auto snapshot = find(region, id);
+  if (!snapshot || snapshot->state != "pending") return;
+  if (blocks::SealedGeneration::open(region.files, region.volume_directory(snapshot->volume_id), id)) return;
+  const auto done = with_volumes(region, {snapshot->volume_id}, [&](blocks::VolumeService& service, ServedBy) {
+    return service.sealed({.volume = snapshot->volume_id, .snapshot = id});
+  });
+  if (done) return;
+  if (done.error().fault() == Fault::busy) throw jobs::Retry(done.error().message(), base::seconds(1) / 10);
+  if (done.error().fault() == Fault::not_found) {
+    throw std::runtime_error("the host went down before the snapshot of " + snapshot->volume_id + " was on disk");
+  }
+  throw std::runtime_error(done.error().message());
+}
+
+bool may_see(const Snapshot& snapshot, const Principal& caller) { return snapshot.account == caller.account; }
+
+bool matches_owner(const Snapshot& snapshot, const std::vector<std::string>& owners, const Principal& caller) {
+  return owners.empty() || std::any_of(owners.begin(), owners.end(), [&](const std::string& owner) {
+           return (owner == "self" ? caller.account : owner) == snapshot.account;
+         });
+}
+
+void check_account_or(const std::vector<std::string>& names, std::initializer_list<std::string_view> words) {
+  for (const auto& name : names) {
+    const bool is_account = name.size() == 12 && name.find_first_not_of("0123456789") == std::string::npos;
+    if (!is_account && std::find(words.begin(), words.end(), name) == words.end()) {
+      throw ApiError("InvalidUserID.Malformed", "Invalid user id: \"" + name + "\"");
+    }
+  }
+}
+
+std::vector<Snapshot> asked_for(catalog::Txn& txn, Region& region, const Principal& caller, const SnapshotQuery& query) {
+  if (query.ids.empty()) return catalog::snapshots_of(txn, region.name, caller.account);
+  std::vector<Snapshot> found;
+  for (const auto& id : query.ids) {
+    if (!base::is_id("snap", id)) {
+      throw ApiError("InvalidParameterValue",
+                     "Value (" + id + ") for parameter snapshotId is invalid. Expected: 'snap-...'.");
+    }
+    auto row = catalog::find_snapshot(txn, region.name, id);
+    if (!row) throw ApiError("InvalidSnapshot.NotFound", "The snapshot '" + id + "' does not exist.");
+    const bool twice = std::any_of(found.begin(), found.end(), [&](const Snapshot& s) { return s.id == id; });
+    if (may_see(*row, caller) && !twice) found.push_back(std::move(*row));
+  }
+  return found;
+}
+
+}  // namespace
+
+Snapshot add_snapshot(catalog::Txn& txn, Region& region, const std::string& snapshot_id, const std::string& volume_id,
+                      const std::string& description) {
+  const auto volume = catalog::find_volume(txn, region.name, volume_id);
+  if (!volume) throw ApiError("InvalidVolume.NotFound", "The volume '" + volume_id + "' does not exist.");
+  std::size_t pending = 0;
+  for (const auto& other : catalog::snapshots_of_volume(txn, region.name, volume_id)) {
+    pending += other.state == "pending" ? 1 : 0;
+  }
+  if (pending >= most_pending) {
+    throw ApiError("ConcurrentSnapshotLimitExceeded",
+                   "Maximum allowed in-progress snapshots for a single volume exceeded.");
+  }
+  Snapshot row{.region = region.name, .id = snapshot_id, .account = volume->account, .volume_id = volume_id,
+               .state = "pending", .description = description, .size_gib = volume->size_gib,
+               .size_bytes = volume->size_gib << 30, .encrypted = volume->encrypted, .started = region.clock.now()};
+  if (const auto parent = catalog::newest_snapshot_of_volume(txn, region.name, volume_id)) {
+    row.parent_snapshot_id = parent->id;
+  } else {
+    row.parent_snapshot_id = volume->snapshot_id;
+  }
+  catalog::insert(txn, row);
+  return row;
+}
+
+Snapshot create_snapshot(Region& region, const Principal& caller, const NewSnapshot& what) {
+  if (what.description.size() > 255) {
+    throw ApiError("InvalidParameterValue", "The description is longer than 255 characters.");
+  }
+  const auto id = base::new_id("snap");
+  auto snapshot = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
+    const auto volume = volume_of(txn, region, caller.account, what.volume_id);
+    if (volume.state != "available" && volume.state != "in-use") {
+      throw ApiError("IncorrectState", "The volume '" + volume.id + "' is '" + volume.state + "'");
+    }
+    auto row = add_snapshot(txn, region, id, volume.id, what.description);
+    add_tags(txn, region, caller.account, id, what.tags);
+    region.jobs.start(txn, {.region = region.name, .kind = "create-snapshot", .subject = volume.id,
+                            .arguments = {{"snapshot", id}}});
+    return row;
+  });
+  cut_for_request(region, snapshot);
+  region.jobs.wake();
+  return snapshot;
+}
+
+Snapshot snapshot_of(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id) {
+  if (!base::is_id("snap", id)) {
+    throw ApiError("InvalidParameterValue",
+                   "Value (" + id + ") for parameter snapshotId is invalid. Expected: 'snap-...'.");
+  }
+  auto row = catalog::find_snapshot(txn, region.name, id);
+  if (!row || row->account != account) {
+    throw ApiError("InvalidSnapshot.NotFound", "The snapshot '" + id + "' does not exist.");
+  }
+  return *row;
+}
+
+blocks::DiskId snapshot_disk(catalog::Txn& txn, const Region& region, const Snapshot& snapshot) {
+  if (snapshot.state != "completed") {
+    throw ApiError("IncorrectState", "Snapshot is in invalid state - " + snapshot.state);
+  }
+  const auto root = catalog::select_one<catalog::Root>(
+      txn, "WHERE region = $1 AND kind = 'snapshot' AND owner = $2", {region.name, snapshot.id});
+  const auto digest = root ? base::Digest::from_hex(root->digest) : std::nullopt;
+  if (!digest) throw std::runtime_error("snapshot " + snapshot.id + " has no root");
+  return {.root = *digest, .size_bytes = static_cast<std::uint64_t>(root->size_bytes)};
+}
+
+void delete_snapshot_rows(catalog::Txn& txn, Region& region, const Snapshot& snapshot) {
+  catalog::drop_roots(txn, region.name, "snapshot", snapshot.id);
+  catalog::remove(txn, snapshot);
+  remove_all_tags(txn, region, snapshot.id);
+}
+
+void delete_snapshot(Region& region, const Principal& caller, const std::string& snapshot_id) {
+  region.catalog.run_in_txn([&](catalog::Txn& txn) {
+    const auto snapshot = snapshot_of(txn, region, caller.account, snapshot_id);
+    const auto users = catalog::images_using_snapshot(txn, region.name, snapshot_id);
+    if (!users.empty()) {
+      throw ApiError("InvalidSnapshot.InUse",
+                     "The snapshot " + snapshot_id + " is currently in use by " + users.front().id);
+    }
+    delete_snapshot_rows(txn, region, snapshot);
+  });
+}
+
+std::vector<SnapshotDetails> describe_snapshots(Region& region, const Principal& caller, const SnapshotQuery& query) {
+  check_account_or(query.owners, {"self", "amazon"});
+  check_account_or(query.restorable_by, {"self", "all"});
+  return catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
+    auto rows = asked_for(txn, region, caller, query);
+    // Permission to restore is not shared with anybody, so only the owner has it, and implicitly.
+    const auto& by = query.restorable_by;
+    const bool restorable = by.empty() || std::find(by.begin(), by.end(), "self") != by.end() ||
+                            std::find(by.begin(), by.end(), caller.account) != by.end();
+    std::erase_if(rows, [&](const Snapshot& row) { return !restorable || !matches_owner(row, query.owners, caller); });
+    std::map<std::string, std::vector<catalog::Tag>> tags;
+    for (auto& tag : all_tags(txn, region, caller.account)) tags[tag.resource_id].push_back(std::move(tag));
+    std::vector<SnapshotDetails> details;
+    for (auto& row : rows) {
+      auto& entry = details.emplace_back();
+      entry.tags = tags[row.id];
+      entry.snapshot = std::move(row);
+    }
+    return details;
+  });
+}
+
+void add_snapshot_jobs(jobs::Runner& runner, Regions& regions) {
+  const auto cut = [&regions](jobs::Context& job) { step_cut(regions.at(job.job().region), job.argument("snapshot")); };
+  const auto give_up = [&regions](jobs::Context& job) {
+    auto& region = regions.at(job.job().region);
+    // A snapshot that was completed before a later step failed stands; its cut waits for the volume's next upload.
+    const auto snapshot = find(region, job.argument("snapshot"));
+    if (snapshot && snapshot->state == "completed") return;
+    give_up_cut(region, job.job().subject, job.argument("snapshot"));
+  };
+  const auto durable = [&regions](jobs::Context& job) {
+    step_durable(regions.at(job.job().region), job.argument("snapshot"));
+  };
+  const auto upload = [&regions](jobs::Context& job) {
+    upload_cut(regions.at(job.job().region), job, job.job().subject, job.argument("snapshot"));
+  };
+  const auto failed = [&regions](catalog::Txn& txn, const catalog::Job& job) {
+    auto& region = regions.at(job.region);
+    const auto fail = [&](const Snapshot& snapshot) {
+      if (snapshot.state != "pending") return;
+      mark_failed(txn, region, snapshot, job.error);
+      if (!snapshot.image_id.empty()) image_failed(txn, region, snapshot.image_id, job.error);
+    };
+    // The argument is the snapshot's id; it stands quoted in the row's JSON.
+    for (const auto& snapshot : catalog::snapshots_of_volume(txn, region.name, job.subject)) {
+      if (job.arguments.find('"' + snapshot.id + '"') != std::string::npos) fail(snapshot);
+    }
+  };
+  runner.add({.name = "create-snapshot",
+              .steps = {{"cut", cut, give_up}, {"durable", durable}, {"upload", upload}},
+              .on_failed = failed});
+}
+
+}  // namespace kiln::control

@@ -1,0 +1,183 @@
+#include "control/upload_session.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "blocks/verify.h"
+#include "catalog/blocks.h"
+#include "catalog/jobs.h"
+
+namespace kiln::control {
+namespace {
+
+using base::Error;
+using base::Fault;
+using base::Status;
+
+// A pack that the new tree shares was condemned between its look-up and the commit.
+struct Condemned {};
+// Each round stores again what was condemned, in packs of the session's own, so the second one commits unless chunks
+// that were deduplicated in it are condemned too.
+constexpr int most_rounds = 8;
+
+}  // namespace
+
+UploadSession::UploadSession(Region& region, Options options) : region_(region), id_(base::new_uuid()) {
+  region.catalog.run_in_txn([&](catalog::Txn& txn) {
+    if (!options.job.empty()) {
+      for (const auto& earlier : catalog::sessions(txn, region.name)) {
+        if (earlier.job == options.job) end_session(txn, region, earlier.id);
+      }
+    }
+    catalog::insert(txn, catalog::Session{.region = region.name, .id = id_, .fence = options.fence, .job = options.job,
+                                          .heartbeat = region.clock.now()});
+    if (options.parent && !options.parent->root.is_null()) {
+      catalog::insert(txn, catalog::Root{.region = region.name, .kind = "session", .owner = id_,
+                                         .digest = options.parent->root.hex(),
+                                         .size_bytes = static_cast<std::int64_t>(options.parent->size_bytes)});
+    }
+    epoch_ = static_cast<std::uint64_t>(catalog::current_epoch(txn, region.name));
+  });
+  ingest_ = std::make_unique<blocks::Ingest>(
+      region.store, blocks::IngestOptions{.session = id_,
+                                          .parent = options.parent,
+                                          .level = options.level,
+                                          .epoch = epoch_,
+                                          .threads = options.threads,
+                                          .usable = [this](const blocks::PackId& pack) { return usable(pack); },
+                                          .before_pack = [this](const blocks::PackId& pack, blocks::PackKind kind) {
+                                            return before_pack(pack, kind);
+                                          }});
+}
+
+UploadSession::~UploadSession() {
+  try {
+    abandon();
+  } catch (const std::exception& e) {
+    // Its row stays: the next run of its job, or the next start, ends it.
+    base::log_warning("control", "upload session {} could not be ended: {}", id_, e.what());
+  }
+}
+
+bool UploadSession::usable(const blocks::PackId& pack) {
+  try {
+    const auto row = catalog::in_read(region_.catalog, [&](catalog::Txn& txn) {
+      return catalog::find_pack(txn, region_.name, pack.text());
+    });
+    return row && (row->state == "live" || (row->state == "uploading" && row->session == id_));
+  } catch (const std::exception& e) {
+    // Storing a chunk once more is always right.
+    base::log_warning("control", "pack {}: {}", pack.text(), e.what());
+    return false;
+  }
+}
+
+Status UploadSession::before_pack(const blocks::PackId& pack, blocks::PackKind kind) {
+  try {
+    region_.catalog.run_in_txn([&](catalog::Txn& txn) {
+      // A session that was ended may have been followed by another one: it must not leave packs that nobody collects.
+      if (!catalog::find_session(txn, region_.name, id_)) throw std::runtime_error("session " + id_ + " was ended");
+      catalog::insert(txn, catalog::Pack{.region = region_.name, .id = pack.text(),
+                                         .kind = kind == blocks::PackKind::nodes ? "node" : "data",
+                                         .state = "uploading", .session = id_,
+                                         .last_ref_epoch = catalog::current_epoch(txn, region_.name)});
+    });
+    return {};
+  } catch (const std::exception& e) {
+    return Error(Fault::fenced, e.what());
+  }
+}
+
+void UploadSession::heartbeat() {
+  region_.catalog.run_in_txn([&](catalog::Txn& txn) {
+    txn.execute("UPDATE session SET heartbeat = $3 WHERE region = $1 AND id = $2",
+                {region_.name, id_, region_.clock.now()});
+  });
+}
+
+blocks::DiskId UploadSession::store(std::uint64_t size_bytes) {
+  auto finished = ingest_->finish(size_bytes);
+  if (!finished) throw std::runtime_error("storing: " + finished.error().message());
+  ingested_ = std::move(*finished);
+  verify_written();
+  return ingested_.disk;
+}
+
+// Past every cache: what is called stored has been read back from where it will be read.
+void UploadSession::verify_written() {
+  for (const auto& pack : ingested_.packs_written) {
+    if (verified_.contains(pack.id)) continue;
+    const auto bad = blocks::verify_pack(region_.store, pack.id);
+    if (!bad) throw std::runtime_error("reading back pack " + pack.id.text() + ": " + bad.error().message());
+    if (!bad->empty()) throw std::runtime_error("reading back pack " + pack.id.text() + ": " + bad->front().why);
+    verified_.insert(pack.id);
+  }
+}
+
+void UploadSession::commit_rows(catalog::Txn& txn) {
+  if (!catalog::find_session(txn, region_.name, id_)) throw std::runtime_error("session " + id_ + " was ended");
+  std::vector<std::string> referenced;
+  for (const auto& pack : ingested_.packs_referenced) referenced.push_back(pack.text());
+  if (!catalog::reference_packs(txn, region_.name, referenced).empty()) throw Condemned{};
+  const auto epoch = catalog::current_epoch(txn, region_.name);
+  for (const auto& pack : ingested_.packs_written) {
+    const auto bytes = static_cast<std::int64_t>(pack.bytes);
+    catalog::update(txn, catalog::Pack{.region = region_.name, .id = pack.id.text(),
+                                       .kind = pack.kind == blocks::PackKind::nodes ? "node" : "data", .state = "live",
+                                       .session = id_, .bytes = bytes, .live_bytes = bytes, .last_ref_epoch = epoch});
+  }
+  end_session(txn, region_, id_);
+}
+
+void UploadSession::commit(const InTxn& in_txn, const std::function<void(catalog::Txn&)>& body) {
+  for (int round = 1;; ++round) {
+    try {
+      in_txn([&](catalog::Txn& txn) {
+        commit_rows(txn);
+        body(txn);
+      });
+      open_ = false;
+      return;
+    } catch (const Condemned&) {
+      if (round == most_rounds) throw std::runtime_error("packs are condemned faster than they are stored again");
+      auto again = ingest_->again();
+      if (!again) throw std::runtime_error("storing again: " + again.error().message());
+      ingested_ = std::move(*again);
+      verify_written();
+    }
+  }
+}
+
+void UploadSession::abandon() {
+  if (!open_) return;
+  open_ = false;
+  ingest_->abandon();
+  region_.catalog.run_in_txn([&](catalog::Txn& txn) { end_session(txn, region_, id_); });
+}
+
+void end_session(catalog::Txn& txn, const Region& region, const std::string& session_id) {
+  catalog::drop_roots(txn, region.name, "session", session_id);
+  txn.execute("DELETE FROM session WHERE region = $1 AND id = $2", {region.name, session_id});
+}
+
+void abandon_dead_sessions(Region& region) {
+  region.catalog.run_in_txn([&](catalog::Txn& txn) {
+    for (const auto& session : catalog::sessions(txn, region.name)) {
+      const auto job = session.job.empty() ? std::nullopt : catalog::find_job(txn, region.name, session.job);
+      if (!job || job->state == "done" || job->state == "failed") end_session(txn, region, session.id);
+    }
+  });
+  // What imports were converted into; nobody works there yet.
+  const auto directory = region.directory / "imports";
+  const auto names = region.files.list(directory);
+  if (!names) return;
+  for (const auto& name : *names) {
+    if (auto removed = region.files.remove(directory / name); !removed) {
+      base::log_warning("control", "left over from an import: {}", removed.error().message());
+    }
+  }
+}
+
+}  // namespace kiln::control
