@@ -1,0 +1,119 @@
+// Real guests: what a user does in the first quarter of an hour, seen from inside the machines.
+import {
+  CreateImageCommand, type Instance, RebootInstancesCommand, StartInstancesCommand,
+  StopInstancesCommand,
+} from '@aws-sdk/client-ec2';
+import * as assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { consoleOutput, ssh, sshOutput, waitForSsh } from './guest.ts';
+import { output } from './processes.ts';
+import { ec2, kilnOutput, noGuests, scratch } from './region.ts';
+import { baseDisk, imageNamed, launch, terminate, terminateLaunched, uniqueName, userKey, waitForImage, waitForInstance } from './things.ts';
+import { waitFor } from './wait.ts';
+
+describe('guests', { skip: noGuests }, () => {
+  let first: Instance;
+  let secret = '';
+
+  before(async () => {
+    const [made] = await launch({
+      KeyName: (await userKey()).name, UserData: Buffer.from('#!/bin/sh\necho USERDATA-RAN\n').toString('base64'),
+      TagSpecifications: [{ ResourceType: 'instance', Tags: [{ Key: 'Name', Value: 'first' }] }],
+    });
+    first = await waitForInstance(made!.InstanceId);
+    await waitForSsh(first);
+  });
+  after(() => terminateLaunched());
+
+  test('the guest learns its id, key and user data from the metadata service', async () => {
+    assert.equal(await sshOutput(first, 'imds meta-data/instance-id'), first.InstanceId);
+    assert.equal(await sshOutput(first, 'imds meta-data/local-ipv4'), first.PrivateIpAddress);
+    assert.match(await sshOutput(first, 'imds user-data'), /USERDATA-RAN/);
+    assert.match(await sshOutput(first, 'imds meta-data/public-keys/0/openssh-key'), /^ssh-ed25519 /);
+  });
+
+  test('the console shows the boot and the output of user data', async () => {
+    await waitFor('the console showing the boot', 60, async () => {
+      const text = await consoleOutput(first.InstanceId!);
+      return /Linux version/.test(text) && /USERDATA-RAN/.test(text);
+    });
+  });
+
+  test('an image of a running guest has what was written, and two instances of it have it as well', async () => {
+    secret = `written ${uniqueName('at')}`;
+    await sshOutput(first, `echo '${secret}' > /root/note && sync`);
+    const boot = await sshOutput(first, 'cat /proc/sys/kernel/random/boot_id');
+    const made = await ec2().send(new CreateImageCommand({ InstanceId: first.InstanceId!, Name: uniqueName('image'), NoReboot: true }));
+    await waitForImage(made.ImageId!);
+    assert.equal(await sshOutput(first, 'cat /proc/sys/kernel/random/boot_id'), boot, 'the guest was rebooted');
+    const copies = await launch({ ImageId: made.ImageId!, MinCount: 2, MaxCount: 2, KeyName: (await userKey()).name });
+    assert.deepEqual(copies.map((copy) => copy.AmiLaunchIndex), [0, 1]);
+    const running = await Promise.all(copies.map((copy) => waitForInstance(copy.InstanceId)));
+    await Promise.all(running.map(waitForSsh));
+    for (const copy of running) {
+      assert.equal(await sshOutput(copy, 'cat /root/note'), secret);
+      assert.equal(await sshOutput(copy, 'imds meta-data/instance-id'), copy.InstanceId);
+    }
+    await terminate(running.map((copy) => copy.InstanceId!));
+  });
+
+  test('an image made with a reboot has what was written, synced or not, and the guest comes back', async () => {
+    const boot = await sshOutput(first, 'cat /proc/sys/kernel/random/boot_id');
+    await sshOutput(first, 'echo unsynced > /root/unsynced');
+    const made = await ec2().send(new CreateImageCommand({ InstanceId: first.InstanceId!, Name: uniqueName('image') }));
+    await waitForImage(made.ImageId!, 'available', 120);
+    await waitForInstance(first.InstanceId!);
+    await waitForSsh(first);
+    assert.notEqual(await sshOutput(first, 'cat /proc/sys/kernel/random/boot_id'), boot, 'the guest was not rebooted');
+    assert.equal(await sshOutput(first, 'cat /root/unsynced'), 'unsynced');
+  });
+
+  test('reboot, stop and start keep what the guest wrote', async () => {
+    const ids = { InstanceIds: [first.InstanceId!] };
+    const boot = await sshOutput(first, 'cat /proc/sys/kernel/random/boot_id');
+    await ec2().send(new RebootInstancesCommand(ids));
+    await waitFor('another boot', 120, async () => {
+      const ran = await ssh(first, 'cat /proc/sys/kernel/random/boot_id');
+      return ran.status === 0 && ran.stdout.trim() !== boot;
+    });
+    await sshOutput(first, 'echo stopped > /root/stopped');
+    await ec2().send(new StopInstancesCommand(ids));
+    await waitForInstance(first.InstanceId!, 'stopped', 120);
+    await ec2().send(new StartInstancesCommand(ids));
+    first = await waitForInstance(first.InstanceId!);
+    await waitForSsh(first);
+    assert.equal(await sshOutput(first, 'cat /root/note /root/stopped'), `${secret}\nstopped`);
+  });
+
+  test('a guest that shuts itself down is stopped', async () => {
+    await ssh(first, 'poweroff');
+    await waitForInstance(first.InstanceId!, 'stopped', 120);
+  });
+
+  test('an image of 100 GiB is running as soon as a small one: nothing is copied', async () => {
+    const file = path.join(scratch, 'large.raw');
+    await output(['cp', '--sparse=always', await baseDisk(), file]);
+    fs.truncateSync(file, 100 * 1024 ** 3);
+    const name = uniqueName('large');
+    await kilnOutput(['import', file, '--name', name]);
+    const large = await imageNamed(name);
+    const seconds = async (ImageId?: string) => {
+      const began = process.hrtime.bigint();
+      const [made] = await launch(ImageId ? { ImageId } : {});
+      await waitForInstance(made!.InstanceId);
+      const took = Number(process.hrtime.bigint() - began) / 1e9;
+      await terminate([made!.InstanceId]);
+      return took;
+    };
+    await seconds(); // the first launch after an idle time also warms caches of the host
+    const measured: [number, number][] = [];
+    for (let round = 0; round < 3; ++round) measured.push([await seconds(), await seconds(large.ImageId)]);
+    const best = (column: 0 | 1) => Math.min(...measured.map((pair) => pair[column]));
+    const rounded = measured.map((pair) => pair.map((took) => took.toFixed(2)).join(' and ')).join('; ');
+    // Half a second covers the poll interval and a busy machine; a copy of 100 GiB would take minutes.
+    assert.ok(best(1) <= best(0) * 1.2 + 0.5, `seconds to running, small and large: ${rounded}`);
+  });
+});

@@ -1,0 +1,27 @@
+// main.ts [NAME...]: starts the region, imports the test files (all, or NAME.test.ts) and runs them in this process, one
+// after the other, in the order below: what kills the daemon comes last.
+import { after } from 'node:test';
+
+import { FAKE, removeRegion, startRegion, stopRegion } from './region.ts';
+
+const ALL = [
+  'regions', 'sts', 'errors', 'keys', 'security_groups', 'network', 'import', 'snapshots', 'volumes', 'images', 'tags',
+  'accounts', 'usage', 'instances', 'guests', 'recovery',
+];
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !ALL.includes(name));
+if (unknown.length > 0) {
+  process.stderr.write(`there is no tests/e2e/${unknown[0]}.test.ts; there are: ${ALL.join(' ')}\n`);
+  process.exit(2);
+}
+
+process.on('exit', (status) => removeRegion(status !== 0));
+process.on('SIGINT', () => process.exit(130));
+process.on('SIGTERM', () => process.exit(143));
+
+const began = Date.now();
+await startRegion();
+process.stderr.write(`region ready after ${((Date.now() - began) / 1000).toFixed(1)} s${FAKE ? ', without guests' : ''}\n`);
+after(stopRegion);
+for (const name of names.length > 0 ? names : ALL) await import(`./${name}.test.ts`);
