@@ -42,7 +42,8 @@ TEST(Mark, counts_what_roots_reach_and_lists_what_they_do_not) {
   EXPECT_EQ(marked->nodes, 6u);
   EXPECT_EQ(marked->packs.size(), 6u);
   std::uint64_t total = 0;
-  for (const auto& pack : *store->packs()) total += pack.size_bytes;
+  const auto packs = *store->packs();
+  for (const auto& pack : packs) total += pack.size_bytes;
   EXPECT_EQ(marked->total_bytes, total);
   const auto& data = marked->packs.at(pack_of(first, PackKind::data));
   EXPECT_EQ(data.live_records, 2u);
