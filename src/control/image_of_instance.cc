@@ -18,6 +18,7 @@
 #include "control/tags.h"
 #include "control/uploads.h"
 #include "control/volume_access.h"
+#include "jobs/arguments.h"
 
 namespace kiln::control {
 namespace {
@@ -245,19 +246,16 @@ void add_image_jobs(jobs::Runner& runner, Regions& regions) {
   };
   const auto failed = [&regions](catalog::Txn& txn, const catalog::Job& job) {
     auto& region = regions.at(job.region);
-    for (const auto& image : catalog::select<Image>(txn, "WHERE region = $1 AND source_instance_id = $2 AND state = 'pending'",
-                                                    {region.name, job.subject})) {
-      if (job.arguments.find('"' + image.id + '"') == std::string::npos) continue;
-      const auto snapshots = own_snapshots(txn, region, image.id);
-      // Once the cut is made the uploads make the image complete without this job.
-      if (cut_is_made(snapshots)) continue;
-      for (auto snapshot : snapshots) {
-        snapshot.state = "error";
-        snapshot.state_message = job.error;
-        catalog::update(txn, snapshot);
-      }
-      image_failed(txn, region, image.id, job.error);
+    const auto image_id = jobs::parse_arguments(job.arguments)["image"];
+    const auto snapshots = own_snapshots(txn, region, image_id);
+    // Once the cut is made the uploads make the image complete without this job.
+    if (cut_is_made(snapshots)) return;
+    for (auto snapshot : snapshots) {
+      snapshot.state = "error";
+      snapshot.state_message = job.error;
+      catalog::update(txn, snapshot);
     }
+    image_failed(txn, region, image_id, job.error);
   };
   runner.add({.name = "create-image",
               .steps = {{"shut-down", in_region(step_shut_down), in_region(step_boot)},

@@ -18,6 +18,7 @@
 #include "control/uploads.h"
 #include "control/volume_access.h"
 #include "control/volumes.h"
+#include "jobs/arguments.h"
 
 namespace kiln::control {
 namespace {
@@ -260,15 +261,10 @@ void add_snapshot_jobs(jobs::Runner& runner, Regions& regions) {
   };
   const auto failed = [&regions](catalog::Txn& txn, const catalog::Job& job) {
     auto& region = regions.at(job.region);
-    const auto fail = [&](const Snapshot& snapshot) {
-      if (snapshot.state != "pending") return;
-      mark_failed(txn, region, snapshot, job.error);
-      if (!snapshot.image_id.empty()) image_failed(txn, region, snapshot.image_id, job.error);
-    };
-    // The argument is the snapshot's id; it stands quoted in the row's JSON.
-    for (const auto& snapshot : catalog::snapshots_of_volume(txn, region.name, job.subject)) {
-      if (job.arguments.find('"' + snapshot.id + '"') != std::string::npos) fail(snapshot);
-    }
+    const auto snapshot = catalog::find_snapshot(txn, region.name, jobs::parse_arguments(job.arguments)["snapshot"]);
+    if (!snapshot || snapshot->state != "pending") return;
+    mark_failed(txn, region, *snapshot, job.error);
+    if (!snapshot->image_id.empty()) image_failed(txn, region, snapshot->image_id, job.error);
   };
   runner.add({.name = "create-snapshot",
               .steps = {{"cut", cut, give_up}, {"durable", durable}, {"upload", upload}},

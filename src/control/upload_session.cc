@@ -169,15 +169,6 @@ void abandon_dead_sessions(Region& region) {
       if (!job || job->state == "done" || job->state == "failed") end_session(txn, region, session.id);
     }
   });
-  // What imports were converted into; nobody works there yet.
-  const auto directory = region.directory / "imports";
-  const auto names = region.files.list(directory);
-  if (!names) return;
-  for (const auto& name : *names) {
-    if (auto removed = region.files.remove(directory / name); !removed) {
-      base::log_warning("control", "left over from an import: {}", removed.error().message());
-    }
-  }
 }
 
 }  // namespace kiln::control
