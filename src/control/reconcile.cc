@@ -1,5 +1,6 @@
 #include "control/reconcile.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -39,12 +40,13 @@ struct Rows {
   std::set<std::string> volumes;
   std::vector<catalog::Job> jobs;
 
-  // Whether a job that is not finished works on it, or was told of it.
+  // Whether a job that is not finished works on it.
   bool busy(const std::string& id) const {
-    for (const auto& job : jobs) {
-      if (job.subject == id || job.arguments.find(id) != std::string::npos) return true;
-    }
-    return false;
+    return std::ranges::find(jobs, id, &catalog::Job::subject) != jobs.end();
+  }
+  // Or knows of it.
+  bool mentioned(const std::string& id) const {
+    return busy(id) || std::ranges::any_of(jobs, [&](const auto& job) { return job.arguments.find(id) != std::string::npos; });
   }
   bool has_instance(const std::string& id) const {
     const auto found = instances.find(id);
@@ -118,19 +120,19 @@ void remove_strangers(Regions& regions, Region& region, const Seen& seen, const 
     return false;
   };
   for (const auto& [id, domain] : seen.domains) {
-    if (rows.has_instance(id) || rows.busy(id) || is_elsewhere(id)) continue;
+    if (rows.has_instance(id) || rows.mentioned(id) || is_elsewhere(id)) continue;
     base::log_warning("control", "removing domain {}, which no instance has", id);
     region.host.remove(id);
   }
   for (const auto& id : seen.run_directories) {
-    if (!base::is_id("i", id) || rows.has_instance(id) || rows.busy(id)) continue;
+    if (!base::is_id("i", id) || rows.has_instance(id) || rows.mentioned(id)) continue;
     base::log_warning("control", "removing the disk server of {}, which no instance has", id);
     region.disk_servers.stop(id);
     std::error_code ignored;
     std::filesystem::remove_all(region.run_directory(id), ignored);
   }
   for (const auto& id : seen.volume_directories) {
-    if (!base::is_id("vol", id) || rows.volumes.contains(id) || rows.busy(id)) continue;
+    if (!base::is_id("vol", id) || rows.volumes.contains(id) || rows.mentioned(id)) continue;
     base::log_warning("control", "removing the files of {}, which has no row", id);
     const auto removed = blocks::Volume::remove(region.files, region.volume_directory(id));
     if (!removed.ok()) base::log_warning("control", "{}: {}", id, removed.error().message());
@@ -139,7 +141,7 @@ void remove_strangers(Regions& regions, Region& region, const Seen& seen, const 
 
 void prune_terminated(Region& region, const Rows& rows, base::Micros before) {
   for (const auto& [id, instance] : rows.instances) {
-    if (instance.state != instance_state::terminated || instance.terminated.value_or(0) > before || rows.busy(id)) continue;
+    if (instance.state != instance_state::terminated || instance.terminated.value_or(0) > before || rows.mentioned(id)) continue;
     if (const auto removed = region.files.remove(region.console_log(id));
         !removed.ok() && removed.error().fault() != base::Fault::not_found) {
       base::log_warning("control", "{}: {}", id, removed.error().message());
