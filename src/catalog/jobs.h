@@ -19,7 +19,7 @@ struct Job {
   std::int64_t fence = 0;   // raised at each take-over; every write of a step checks it
   base::Micros not_before = 0;
   base::Micros created = 0, updated = 0;
-  std::int64_t turn = 0;    // order among the jobs of its subject, from 1
+  std::int64_t turn = 0;    // order among the unfinished jobs of its subject
   std::string error_code;   // of the ApiError that a step threw; empty for anything else
 };
 

@@ -373,7 +373,7 @@ CREATE TABLE job (
   error_code TEXT NOT NULL,
   PRIMARY KEY (region, id)
 );
-CREATE INDEX job_subject ON job (region, subject, turn);
 -- Finished jobs are kept for days; the search for work reads only the others.
+CREATE INDEX job_subject ON job (region, subject, turn) WHERE state IN ('waiting', 'running', 'undoing');
 CREATE INDEX job_unfinished ON job (created) WHERE state IN ('waiting', 'running', 'undoing');
 CREATE INDEX job_finished ON job (updated) WHERE state IN ('done', 'failed');
