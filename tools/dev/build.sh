@@ -6,8 +6,8 @@ dev_build() {
   # A compiler needs up to 1.5 GiB for the largest file; more jobs than memory would end in swap.
   memory_gib=$(awk '/^MemAvailable/ {print int($2 / 1048576)}' /proc/meminfo)
   jobs=$((memory_gib * 2 / 3))
-  [ $jobs -gt "$cores" ] && jobs=$cores
-  [ $jobs -lt 1 ] && jobs=1
+  [ "$jobs" -gt "$cores" ] && jobs=$cores
+  [ "$jobs" -lt 1 ] && jobs=1
   # Paths in debug information are relative to the checkout, so that two checkouts share ccache's results.
   export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root} CCACHE_NOHASHDIR=${CCACHE_NOHASHDIR:-1}
   local log=$root/build/$preset/configure.log

@@ -14,7 +14,7 @@ changed_sources() {
 all_sources() { git -C "$root" ls-files --cached --others --exclude-standard | grep -E '^(src|tests)/.*\.(h|cc)$'; }
 
 dev_check() {
-  local fix= all= argument status=0 sources source
+  local fix='' all='' argument status=0 sources source
   for argument in "$@"; do
     case $argument in
       --fix) fix=yes ;;
@@ -22,7 +22,7 @@ dev_check() {
       *) die "usage: ./dev check [--fix] [--all]" ;;
     esac
   done
-  cd "$root"
+  cd "$root" || return
   mapfile -t sources < <(if [ -n "$all" ]; then all_sources; else changed_sources; fi)
   if [ ${#sources[@]} -gt 0 ]; then
     if [ -n "$fix" ]; then clang-format-14 -i "${sources[@]}"; fi

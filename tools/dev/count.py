@@ -15,8 +15,11 @@ def cases_of(path):
     except ElementTree.ParseError as error:
         yield path.name, "failed", f"its results cannot be read: {error}"
         return
+    suites = {case: suite for suite in root.iter("testsuite") for case in suite}
     for case in root.iter("testcase"):
-        name = ".".join(part for part in (case.get("classname"), case.get("name")) if part and part != "test")
+        # Node's reporter calls every class "test" and names the suite around it instead.
+        of = case.get("classname") if case.get("classname") != "test" else suites.get(case, {}).get("name")
+        name = ": ".join(part for part in (of, case.get("name")) if part)
         failure = case.find("failure") if case.find("failure") is not None else case.find("error")
         skipped = case.find("skipped")
         if failure is not None:

@@ -21,12 +21,11 @@ test_packages=(
 )
 
 missing_packages() {
-  local package
-  for package in "${build_packages[@]}" "${run_packages[@]}" "${image_packages[@]}" "${test_packages[@]}"; do
-    dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || echo "$package"
-  done
+  local wanted=("${build_packages[@]}" "${run_packages[@]}" "${image_packages[@]}" "${test_packages[@]}")
   # Node comes from npm, npm from Debian unless another one is there already.
-  command -v npm >/dev/null || echo npm
+  command -v npm >/dev/null || wanted+=(npm)
+  comm -23 <(printf '%s\n' "${wanted[@]}" | sort -u) \
+    <(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null | sed -n 's/^installed //p' | sort -u)
 }
 
 # Debian starts a service as soon as its package is installed. A host-wide libvirtd that nobody asked for would take
