@@ -76,7 +76,6 @@ describe('import', () => {
     const file = path.join(scratch, `${uniqueName('backed')}.qcow2`);
     await output(['qemu-img', 'create', '-q', '-f', 'qcow2', '-b', backing, '-F', 'raw', file]);
     await assertImportRefused(file, ['--format', 'qcow2'], /backing file/i);
-    await assertImportRefused(file, [], /backing file/i);
   });
 
   test('a truncated qcow2 file is refused', async () => {

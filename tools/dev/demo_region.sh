@@ -43,6 +43,7 @@ demo_start_daemon() {
   tell "$(cat "$demo_state/ready")"
   [ -r "$demo_state/credentials" ] || as_root chown "$(id -u)" "$demo_state/credentials"
   write_region "$demo_state" "$endpoint" libvirt
+  shown "export KILN_DATA=$(short "$demo_state") AWS_SHARED_CREDENTIALS_FILE=$(short "$demo_state")/credentials AWS_DEFAULT_REGION=us-east-1"
   export_region "$demo_state"
 }
 

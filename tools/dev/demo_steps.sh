@@ -24,7 +24,7 @@ demo_aws() {
 }
 
 demo_kiln() {
-  shown "kiln --data $(short "$demo_state")$(quoted "$@")"
+  shown "kiln$(quoted "$@")"
   region_kiln "$demo_state" "$@" | indent
 }
 

@@ -22,7 +22,7 @@ read_region() {
 # The environment that AWS clients read.
 export_region() {  # export_region STATE
   export AWS_ENDPOINT_URL=$endpoint AWS_SHARED_CREDENTIALS_FILE=$1/credentials AWS_PAGER='' AWS_EC2_METADATA_DISABLED=true
-  export AWS_DEFAULT_REGION=${AWS_DEFAULT_REGION:-us-east-1}
+  export KILN_DATA=$1 AWS_DEFAULT_REGION=${AWS_DEFAULT_REGION:-us-east-1}
 }
 
 # Debian's AWS CLI is older than AWS_ENDPOINT_URL, so the endpoint is an argument as well.
@@ -33,9 +33,9 @@ region_kiln() {  # region_kiln STATE WORDS...
   local state=$1
   shift
   if [ ! -S "$state/kilnd.sock" ] || [ -w "$state/kilnd.sock" ]; then
-    "$kiln_bin/kiln" --data "$state" "$@"
+    KILN_DATA=$state "$kiln_bin/kiln" "$@"
   else
-    as_root "$kiln_bin/kiln" --data "$state" "$@"
+    as_root env "KILN_DATA=$state" "$kiln_bin/kiln" "$@"
   fi
 }
 
