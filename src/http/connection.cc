@@ -28,7 +28,7 @@ using Tcp = asio::ip::tcp;
 using Parser = beast::http::request_parser<beast::http::buffer_body>;
 
 constexpr std::size_t piece_bytes = 16 << 10;
-constexpr std::uint64_t most_drained = 1 << 20;
+constexpr std::uint64_t most_drained = 16 << 20;
 
 std::string numeric(const asio::ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
@@ -54,6 +54,11 @@ void read_head(const Parser& parser, Request& request) {
   request.path = target.substr(0, question);
   if (question != std::string_view::npos) request.query = target.substr(question + 1);
   for (const auto& field : message) request.headers.emplace_back(field.name_string(), field.value());
+}
+
+Response refusal(const Options& options, int status, const Request& request) {
+  if (options.refuse) return options.refuse(status, request);
+  return plain(status, "refused\n");
 }
 
 Response run_handler(const Handler& handler, Request& request) {
@@ -129,7 +134,9 @@ class Connection {
     co_await beast::http::async_read_header(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
     live_->idle = false;
     if (error) {
-      if (const int status = status_of(error); status != 0) co_await respond(plain(status, "bad request\n"), false);
+      if (const int status = status_of(error); status != 0) {
+        co_await respond(refusal(surroundings_.options, status, Request{}), false);
+      }
       co_return false;
     }
     Request request;
@@ -173,14 +180,14 @@ class Connection {
       const bool fits = co_await read_buffered(request.body, admission.body_bytes > 0 ? admission.body_bytes
                                                                                        : limits_.body_bytes);
       if (!fits) {
-        co_await respond(plain(413, "the body is too large\n"), false);
+        co_await respond(refusal(options, 413, request), false);
         co_return false;
       }
     }
     if (surroundings_.requests.fetch_add(1) >= limits_.request_threads + limits_.request_queue) {
       --surroundings_.requests;
       const bool reusable = can_carry_another();
-      co_await respond(options.busy, reusable);
+      co_await respond(refusal(options, 503, request), reusable);
       co_return reusable;
     }
     Response response;
@@ -390,7 +397,7 @@ asio::awaitable<void> serve(Surroundings& surroundings, Tcp::socket socket, std:
 asio::awaitable<void> turn_away(Surroundings& surroundings, Tcp::socket socket) {
   try {
     beast::tcp_stream stream(std::move(socket));
-    const Response& busy = surroundings.options.busy;
+    const Response busy = refusal(surroundings.options, 503, Request{});
     const std::string text = response_head(busy, Framing::length, busy.body.size(), false) + busy.body;
     stream.expires_after(std::chrono::seconds(2));
     co_await asio::async_write(stream, asio::buffer(text), asio::use_awaitable);

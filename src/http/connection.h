@@ -38,7 +38,7 @@ struct Live {
 asio::awaitable<void> serve(Surroundings& surroundings, asio::ip::tcp::socket socket,
                             std::shared_ptr<asio::ssl::context> tls, std::shared_ptr<Live> live);
 
-// Answers Options::busy at once and closes.
+// Answers 503 at once and closes.
 asio::awaitable<void> turn_away(Surroundings& surroundings, asio::ip::tcp::socket socket);
 
 }  // namespace kiln::http

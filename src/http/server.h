@@ -2,7 +2,7 @@
 // An HTTP/1.1 server: bytes in, plain requests out to a plain function, and its response back. It knows no AWS.
 //
 //   one io thread            accepts, reads headers and bodies, writes; waits for nothing but the network
-//   a fixed request pool     runs the handler; when its queue is full, the client is answered Options::busy
+//   a fixed request pool     runs the handler; when its queue is full, the client is answered 503
 //
 // Owned by the daemon's wiring; listeners come and go while it runs. All calls are thread-safe, but none may come from
 // the handler except through its streams. Every read and write has a deadline; a peer that is slower is cut.
@@ -23,9 +23,9 @@ namespace kiln::http {
 struct Limits {
   std::size_t header_bytes = 64 << 10;   // more is 431
   std::size_t body_bytes = 1 << 20;      // of a buffered body; more is 413
-  std::size_t connections = 1000;        // at once; one more is answered busy and closed
+  std::size_t connections = 1000;        // at once; one more is answered 503 and closed
   std::size_t request_threads = 16;
-  std::size_t request_queue = 128;       // requests that wait for a thread; one more is answered busy
+  std::size_t request_queue = 128;       // requests that wait for a thread; one more is answered 503
   std::chrono::milliseconds header_time{30'000};  // to send a header, from the connection or its last response on
   std::chrono::milliseconds body_time{60'000};    // to send a buffered body, or to move one piece of a streamed one
   std::chrono::milliseconds write_time{60'000};   // to take a response, or a piece of a streamed one
@@ -40,6 +40,10 @@ struct Admission {
 using Handler = std::function<Response(Request&)>;
 using Admit = std::function<Admission(const Request&)>;  // on the io thread: must be quick and not throw
 
+// What the server answers without the handler: 400, 413, 431, 503. The request is empty when its header was not read.
+// On the io thread: must be quick and not throw.
+using Refuse = std::function<Response(int status, const Request&)>;
+
 struct Tls {
   std::string certificate_file, key_file;  // PEM; the certificate with its chain
 };
@@ -48,7 +52,7 @@ struct Options {
   Limits limits = {};
   Handler handler;
   Admit admit = {};
-  Response busy{.status = 503, .headers = {{"Retry-After", "1"}}, .body = "busy\n"};
+  Refuse refuse = {};  // plain text when there is none
 };
 
 class Server {

@@ -25,7 +25,9 @@ struct Call {
 
   // Set when the request carries a ClientToken: the row that the transaction which makes the thing also inserts, with
   // the thing's id as result. Then a repeated request gets the same thing, across a crash too.
-  std::optional<catalog::ClientToken> client_token;
+  std::optional<catalog::ClientToken> client_token = {};
+  // What the token made before: the handler answers with that and makes nothing. Empty when the token is new.
+  std::string made_before = {};
 };
 
 }  // namespace kiln::services

@@ -1,0 +1,34 @@
+#pragma once
+// From a signature to a principal, and from a bad signature to the words of the service that was called.
+//
+// Pure but for one read of the catalog; request threads.
+
+#include <optional>
+
+#include "base/api_error.h"
+#include "base/time.h"
+#include "catalog/database.h"
+#include "control/principal.h"
+#include "services/operation.h"
+#include "wire/protocol.h"
+#include "wire/sigv4.h"
+
+namespace kiln::services {
+
+// No key of that name, or one that was switched off.
+class UnknownKey : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Who signed. Throws wire::SignatureError, UnknownKey.
+control::Principal authenticate(catalog::Database& catalog, const wire::SignedParts& request, const wire::Claim& claim,
+                                std::string_view body, Payload payload, base::Micros now);
+
+// EC2 answers AuthFailure (401) to nearly everything; query services and JSON services are more exact (403).
+base::ApiError refusal_of(wire::Protocol protocol, const wire::SignatureError& error);
+base::ApiError refusal_of_unknown_key(wire::Protocol protocol);
+base::ApiError refusal_of_unsigned(wire::Protocol protocol);
+base::ApiError refusal_of_region(wire::Protocol protocol, const std::string& region);
+
+}  // namespace kiln::services

@@ -1,0 +1,48 @@
+#pragma once
+// The only door from bytes to rules: one HTTP request of any AWS protocol in, its response out.
+//
+//   which service (credential scope, else Host, else X-Amz-Target, Version, Action) -> signature -> region and account
+//   -> authorised? -> which operation -> its request decoded -> DryRun, ClientToken -> handler -> encoded; audited
+//
+// Made by the daemon's wiring; answer() is the http::Server's handler and runs on its request threads, any number at
+// once. Never throws. An ApiError becomes an error body of the service's protocol; whatever else a handler throws is
+// logged with the request id and answered InternalError.
+
+#include <map>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "catalog/database.h"
+#include "control/region.h"
+#include "http/server.h"
+#include "services/service.h"
+
+namespace kiln::services {
+
+class Dispatch {
+ public:
+  Dispatch(const control::Regions& regions, catalog::Database& catalog, base::Clock& clock,
+           const std::vector<Service>& services = all_services());
+
+  http::Response answer(http::Request& request) const;
+
+  // What the server says of requests that never reach answer(): too large, malformed, too many.
+  static http::Response refuse(int status, const http::Request& request);
+
+ private:
+  struct Incoming;
+  wire::Reply serve(Incoming& incoming) const;
+  // Null for an action that the service does not have.
+  const Operation* identify(Incoming& incoming) const;
+  void authenticate_caller(Incoming& incoming, Payload payload) const;
+  control::Region& find_region(Incoming& incoming) const;
+
+  const control::Regions& regions_;
+  catalog::Database& catalog_;
+  base::Clock& clock_;
+  const std::vector<Service>& services_;
+  std::map<std::pair<std::string_view, std::string_view>, const Operation*> operations_;  // by service and name
+};
+
+}  // namespace kiln::services

@@ -1,0 +1,28 @@
+#include "services/service.h"
+
+#include <algorithm>
+
+#include "services/ec2/ec2.h"
+#include "services/sts/sts.h"
+
+namespace kiln::services {
+
+const std::vector<Service>& all_services() {
+  static const std::vector<Service> services{ec2::service(), sts::service()};
+  return services;
+}
+
+std::vector<std::string> served_operations() {
+  std::vector<std::string> names;
+  for (const Service& service : all_services()) {
+    for (const auto table : service.tables) {
+      for (const Operation& operation : table) {
+        names.push_back(std::string(service.name) + ' ' + std::string(operation.name));
+      }
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace kiln::services
