@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <stdexcept>
 
 #include "base/fd.h"
@@ -133,8 +134,12 @@ pid_t start_detached(const Command& command) {
   if (middle < 0) fail("fork");
   if (middle == 0) {
     ::setsid();
+    const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
     if (pid == 0) {
+      // A program may ask to end with its parent, as nbdkit does when it is handed a socket: this one is about to.
+      const timespec pause{0, 200'000};
+      while (::getppid() == parent) ::nanosleep(&pause, nullptr);
       ::dup2(null.get(), 0);
       prepared.become(log.get());
     }

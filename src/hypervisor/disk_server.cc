@@ -51,12 +51,20 @@ sockaddr_un address_of(const std::string& path) {
   return address;
 }
 
-base::Fd connect_to(const std::string& path) {
+// A connection, or what stands for one when more wait already than the listener takes (EAGAIN): it is there.
+struct Reached {
+  base::Fd socket;
+  bool listens = false;
+};
+
+Reached reach(const std::string& path) {
   const auto address = address_of(path);
   base::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) fail("socket");
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return base::Fd{};
-  return socket;
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return {.listens = errno == EAGAIN};
+  }
+  return {.socket = std::move(socket), .listens = true};
 }
 
 struct Listening {
@@ -89,7 +97,7 @@ void place(const std::string& path) {
 
 // The greeting that every NBD server sends first: proof that it serves, and does not only hold the socket.
 bool greets(const std::string& path, milliseconds limit) {
-  const auto socket = connect_to(path);
+  const auto [socket, listens] = reach(path);
   pollfd waiting{socket.get(), POLLIN, 0};
   if (!socket || ::poll(&waiting, 1, static_cast<int>(limit.count())) <= 0) return false;
   char greeting[8];
@@ -136,7 +144,9 @@ void DiskServers::start(const DiskServer& server) const {
   auto nbd = listen_aside({.path = nbd_socket(server), .mode = 0660, .group = options_.socket_group});
   auto control = listen_aside({.path = control_socket(server), .mode = 0600});
 
-  // LISTEN_PID must be nbdkit's own pid, which only a program that becomes nbdkit can know beforehand.
+  // With LISTEN_FDS nbdkit stays in the foreground and ends with its parent (1.32 asks the kernel for it); its parent is
+  // init by then, because start_detached leaves no other. LISTEN_PID must be nbdkit's own pid, which only a program that
+  // becomes nbdkit can know beforehand.
   std::vector<std::string> arguments = {
       "/bin/sh", "-c", R"(LISTEN_PID=$$ LISTEN_FDS=1 exec "$@")", "sh", options_.nbdkit, "--foreground",
       "--pidfile", pid_file(server), options_.plugin};
@@ -167,7 +177,7 @@ void DiskServers::start(const DiskServer& server) const {
   base::log_info("hypervisor", "{}: nbdkit serves at {}", server.instance_id, nbd_socket(server));
 }
 
-bool DiskServers::runs(const DiskServer& server) const { return static_cast<bool>(connect_to(control_socket(server))); }
+bool DiskServers::runs(const DiskServer& server) const { return reach(control_socket(server)).listens; }
 
 void DiskServers::stop(const DiskServer& server) const {
   auto process = process_of(server);

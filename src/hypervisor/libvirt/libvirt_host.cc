@@ -180,8 +180,7 @@ void LibvirtHost::remove(const std::string& instance_id) {
   power_off(instance_id);
   const auto domain = find_domain(instance_id);
   if (!domain) return;
-  constexpr unsigned everything =
-      VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM;
+  constexpr unsigned everything = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA;
   if (virDomainUndefineFlags(domain.get(), everything) < 0 && !last_error_is(VIR_ERR_NO_DOMAIN)) {
     throw_libvirt_error("undefine " + instance_id);
   }
