@@ -1,9 +1,6 @@
 #include "blocks/chunk_index.h"
 
-#include <algorithm>
-#include <charconv>
-#include <optional>
-
+#include "base/ids.h"
 #include "base/log.h"
 
 namespace kiln::blocks {
@@ -20,14 +17,12 @@ constexpr std::string_view generation_prefix = "gen-";
 // A generation may be replaced between reading its name and opening it, hardly ever twice in a row.
 constexpr int most_attempts = 4;
 
-// The number of a generation's directory; nothing when the name is not one's.
-std::optional<std::uint64_t> number_of(std::string_view name) {
-  if (!name.starts_with(generation_prefix)) return {};
+// Random names are never used again: a reader that compares them cannot take another generation for its own, not even
+// when somebody removed the whole index in between.
+bool is_generation(std::string_view name) {
+  if (!name.starts_with(generation_prefix)) return false;
   name.remove_prefix(generation_prefix.size());
-  std::uint64_t number = 0;
-  const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (failure != std::errc{} || end != name.data() + name.size()) return {};
-  return number;
+  return name.size() == 16 && name.find_first_not_of("0123456789abcdef") == name.npos;
 }
 
 bool is_damage(Fault fault) {
@@ -71,7 +66,7 @@ Result<std::string> ChunkIndex::current_name() {
     return Error(Fault::unsupported, "\"" + *text + "\"; this program reads \"kiln-index 1\"");
   }
   auto name = text->substr(current_prefix.size());
-  if (!number_of(name)) return Error(Fault::corrupt, "\"" + name + "\" is no generation of an index");
+  if (!is_generation(name)) return Error(Fault::corrupt, "\"" + name + "\" is no generation of an index");
   return name;
 }
 
@@ -120,19 +115,9 @@ Result<IndexRebuild> ChunkIndex::rebuild(PackStore& packs) {
   return rebuild_locked(packs);
 }
 
-Result<std::string> ChunkIndex::next_name() {
-  std::uint64_t highest = 0;
-  const auto names = files_.list(directory_);
-  if (!names) return names.error();
-  for (const auto& name : *names) highest = std::max(highest, number_of(name).value_or(0));
-  auto digits = std::to_string(highest + 1);
-  return std::string(generation_prefix) + std::string(8 - std::min<std::size_t>(8, digits.size()), '0') + digits;
-}
-
 Result<IndexRebuild> ChunkIndex::rebuild_locked(PackStore& packs) {
-  const auto name = next_name();
-  if (!name) return name.error();
-  const Path path = directory_ / *name;
+  const std::string name = std::string(generation_prefix) + base::random_hex(8);
+  const Path path = directory_ / name;
   KILN_TRY(files_.make_directories(path));
   auto opened = IndexGeneration::open(path, Access::write);
   if (!opened) return opened.error();
@@ -155,13 +140,13 @@ Result<IndexRebuild> ChunkIndex::rebuild_locked(PackStore& packs) {
   KILN_TRY((*opened)->set_sync(true));
   KILN_TRY(files_.sync_directory(path));
   KILN_TRY(files_.sync_directory(directory_));
-  const std::string text = std::string(current_prefix) + *name + "\n";
+  const std::string text = std::string(current_prefix) + name + "\n";
   KILN_TRY(files_.replace(directory_ / "CURRENT", base::as_bytes(text)));
   {
     base::Lock lock(mutex_);
     generation_ = *std::move(opened);
   }
-  remove_other_generations(*name);
+  remove_other_generations(name);
   return rebuilt;
 }
 
@@ -169,7 +154,7 @@ void ChunkIndex::remove_other_generations(const std::string& keep) {
   const auto names = files_.list(directory_);
   if (!names) return;
   for (const auto& name : *names) {
-    if (name == keep || !number_of(name)) continue;
+    if (name == keep || !is_generation(name)) continue;
     // Readers that still have it mapped go on. What cannot be removed is tried again by the next rebuild.
     for (const auto* file : {"data.mdb", "lock.mdb"}) static_cast<void>(files_.remove(directory_ / name / file).ok());
     if (const auto gone = files_.remove(directory_ / name); !gone) {

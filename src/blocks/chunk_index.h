@@ -58,7 +58,6 @@ class ChunkIndex {
   std::shared_ptr<IndexGeneration> current();
   base::Result<std::string> current_name();
   base::Result<std::shared_ptr<IndexGeneration>> open_current();
-  base::Result<std::string> next_name();
   void remove_other_generations(const std::string& keep);
   base::Result<IndexRebuild> rebuild_locked(PackStore& packs) KILN_REQUIRES(writer_);
 

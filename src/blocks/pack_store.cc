@@ -34,6 +34,7 @@ Result<std::unique_ptr<DirectoryPackStore>> DirectoryPackStore::open(base::Files
   auto store = std::unique_ptr<DirectoryPackStore>(new DirectoryPackStore(files, std::move(directory)));
   if (access == Access::write) {
     KILN_TRY(files.make_directories(store->directory_));
+    KILN_TRY(files.sync_directory(store->directory_.parent_path()));
     KILN_TRY(store->remove_temporary_files());
   }
   return store;
@@ -58,12 +59,19 @@ Status DirectoryPackStore::remove_temporary_files() {
   return {};
 }
 
+// A directory that is there may be one that an earlier process made and did not live to sync, so its name is synced once
+// by each process that puts a pack into it.
 Status DirectoryPackStore::make_fan_out(const Path& directory) {
-  const auto there = files_.exists(directory);
-  if (!there) return there.error();
-  if (*there) return {};
+  const auto name = directory.filename().string();
+  {
+    base::Lock lock(mutex_);
+    if (fan_outs_.contains(name)) return {};
+  }
   KILN_TRY(files_.make_directories(directory));
-  return files_.sync_directory(directory_);
+  KILN_TRY(files_.sync_directory(directory_));
+  base::Lock lock(mutex_);
+  fan_outs_.insert(name);
+  return {};
 }
 
 Status DirectoryPackStore::put(const PackId& id, std::span<const std::byte> bytes) {

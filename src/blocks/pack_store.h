@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <set>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -67,6 +69,7 @@ class DirectoryPackStore final : public PackStore {
   base::Mutex mutex_;
   std::unordered_map<PackId, OpenPack> open_ KILN_GUARDED_BY(mutex_);
   std::list<PackId> used_ KILN_GUARDED_BY(mutex_);  // the latest first
+  std::set<std::string> fan_outs_ KILN_GUARDED_BY(mutex_);  // directories whose names are durable
 };
 
 }  // namespace kiln::blocks

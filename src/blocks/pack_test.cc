@@ -1,7 +1,9 @@
 #include "blocks/pack.h"
 
 #include <algorithm>
+#include <cerrno>
 
+#include "base/faulty_files.h"
 #include "blocks/store_testing.h"
 
 namespace kiln::blocks {
@@ -138,6 +140,63 @@ TEST(DirectoryPackStore, serves_more_packs_than_it_keeps_open) {
   }
   for (int round = 0; round < 2; ++round) {
     for (const auto& id : ids) ASSERT_TRUE(read_pack_contents(*store, id));
+  }
+}
+
+// Every call that changes the disk is a place to die at; whatever put() returned well is there, and what is there is whole.
+TEST(DirectoryPackStore, every_crash_leaves_whole_packs_and_all_that_were_put) {
+  const auto seed = test_seed();
+  for (const auto crash : {base::FaultyFiles::Crash::process, base::FaultyFiles::Crash::power}) {
+    for (std::uint64_t nth = 1;; ++nth) {
+      base::FaultyFiles files(seed + nth);
+      ASSERT_TRUE(files.make_directories("/store"));
+      ASSERT_TRUE(files.sync_directory("/"));
+      files.die_before(nth);
+      std::vector<PackId> put;
+      const auto put_some = [&](int count) {
+        const auto store = DirectoryPackStore::open(files, "/store/packs", Access::write);
+        for (int i = 0; store && i < count; ++i) {
+          const PackHeader header{.id = PackId::make()};
+          if ((*store)->put(header.id, small_pack(header, 40).bytes)) put.push_back(header.id);
+        }
+      };
+      put_some(3);
+      const bool done = !files.died();
+      files.restart(crash);
+      const auto store = DirectoryPackStore::open(files, "/store/packs", Access::write);
+      ASSERT_TRUE(store) << why(store);
+      const auto listed = (*store)->list();
+      ASSERT_TRUE(listed) << why(listed);
+      for (const auto& id : *listed) {
+        const auto contents = read_pack_contents(**store, id);
+        ASSERT_TRUE(contents) << "died before call " << nth << ": " << why(contents);
+      }
+      for (const auto& id : put) {
+        ASSERT_TRUE((*store)->size(id)) << "lost after call " << nth << ", of a " << (crash == base::FaultyFiles::Crash::power ? "power cut" : "crash");
+      }
+      if (done) break;
+    }
+  }
+}
+
+TEST(DirectoryPackStore, a_failed_sync_or_a_full_disk_leaves_no_pack_and_no_rest) {
+  for (const bool full : {false, true}) {
+    base::FaultyFiles files;
+    ASSERT_TRUE(files.make_directories("/store"));
+    const auto store = *DirectoryPackStore::open(files, "/store/packs", Access::write);
+    const auto pack = small_pack(test_header, 60);
+    if (full) {
+      files.set_capacity(4096);
+    } else {
+      files.fail_call(5, EIO);  // directory, its sync, create, write, fdatasync
+    }
+    const auto put = store->put(test_header.id, pack.bytes);
+    ASSERT_FALSE(put);
+    EXPECT_EQ(put.error().fault(), full ? Fault::no_space : Fault::io) << why(put);
+    EXPECT_TRUE(store->list()->empty());
+    EXPECT_EQ(files.used_bytes(), 0u);
+    files.set_capacity(0);
+    EXPECT_TRUE(store->put(test_header.id, pack.bytes)) << "the name may be used again after a failure";
   }
 }
 

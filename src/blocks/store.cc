@@ -53,6 +53,7 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
 Status Store::open_format() {
   if (access_ == Access::write) {
     KILN_TRY(files_.make_directories(directory_));
+    if (directory_.has_parent_path()) KILN_TRY(files_.sync_directory(directory_.parent_path()));
     auto lock = files_.open(directory_ / "LOCK", base::Open::create_or_open);
     if (!lock) return lock.error();
     KILN_TRY((*lock)->lock());

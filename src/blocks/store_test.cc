@@ -112,9 +112,9 @@ TEST(Store, a_lost_index_is_rebuilt_with_the_same_answers) {
   }
   for (const auto* damage : {"remove", "garbage", "current"}) {
     if (damage == std::string("remove")) std::filesystem::remove_all(directory.path() / "index");
-    if (damage == std::string("current")) spill(directory.path() / "index" / "CURRENT", "kiln-index 1 gen-00000099\n");
+    if (damage == std::string("current")) spill(directory.path() / "index" / "CURRENT", "kiln-index 1 gen-00000000000000aa\n");
     if (damage == std::string("garbage")) {
-      const auto name = slurp(directory.path() / "index" / "CURRENT").substr(13, 12);
+      const auto name = slurp(directory.path() / "index" / "CURRENT").substr(13, 20);
       spill(directory.path() / "index" / name / "data.mdb", std::string(32768, 'x'));
     }
     const auto store = open_store(directory.path());
