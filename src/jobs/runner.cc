@@ -37,6 +37,14 @@ struct Runner::State {
   void wait_for_work(std::uint64_t seen);
   void prune();
   void signal();
+  std::size_t running_count() {
+    base::Lock lock(mutex);
+    return running.size();
+  }
+  bool is_running(const std::string& id) {
+    base::Lock lock(mutex);
+    return running.contains(id);
+  }
   bool wait_until(base::Micros at_most, const std::function<bool()>& holds);
   HeldJob::Parts parts() { return {database, clock, signals, options.lease}; }
 
@@ -145,17 +153,9 @@ void Runner::State::worker() {
 // Takes one job and runs it as far as it goes; false when there is none to take.
 bool Runner::State::work_once() {
   // The search is a read, so that idle workers do not queue for the writer.
-  const bool any = catalog::in_read(database, [&](catalog::Txn& txn) {
-    std::size_t held = 0;
-    {
-      base::Lock lock(mutex);
-      held = running.size();
-    }
-    const auto found = claimable(txn, claimant, clock.now(), held + 1);
-    base::Lock lock(mutex);
-    return std::any_of(found.begin(), found.end(), [&](const auto& job) { return !running.contains(job.id); });
-  });
-  if (!any) return false;
+  const auto found = catalog::in_read(
+      database, [&](catalog::Txn& txn) { return claimable(txn, claimant, clock.now(), running_count() + 1); });
+  if (std::none_of(found.begin(), found.end(), [&](const auto& job) { return !is_running(job.id); })) return false;
   auto job = claim();
   if (!job) return false;
   const std::string id = job->id;
@@ -188,12 +188,7 @@ std::optional<catalog::Job> Runner::State::claim() {
     database.run_in_txn([&](catalog::Txn& txn) {
       forget();  // the body may run again
       const base::Micros now = clock.now();
-      std::size_t held = 0;
-      {
-        base::Lock lock(mutex);
-        held = running.size();
-      }
-      for (catalog::Job& job : claimable(txn, claimant, now, held + 1)) {
+      for (catalog::Job& job : claimable(txn, claimant, now, running_count() + 1)) {
         {
           // A row of this owner that no worker holds was dropped when its write failed. Taking part in running here,
           // inside the transaction, keeps two workers from taking it both.

@@ -375,5 +375,5 @@ CREATE TABLE job (
 );
 -- Finished jobs are kept for days; the search for work reads only the others.
 CREATE INDEX job_subject ON job (region, subject, turn) WHERE state IN ('waiting', 'running', 'undoing');
-CREATE INDEX job_unfinished ON job (created) WHERE state IN ('waiting', 'running', 'undoing');
+CREATE INDEX job_unfinished ON job (created, turn, id) WHERE state IN ('waiting', 'running', 'undoing');
 CREATE INDEX job_finished ON job (updated) WHERE state IN ('done', 'failed');
