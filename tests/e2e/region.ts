@@ -51,7 +51,7 @@ export const daemonLog = (): string => fs.readFileSync(log, 'utf8');
 export async function startRegion(): Promise<void> {
   fs.mkdirSync(scratch, { recursive: true });
   fs.writeFileSync(log, '');
-  fs.writeFileSync(config, `[[account]]\nid = "${OTHER_ACCOUNT}"\n`);
+  fs.writeFileSync(config, `guest_memory_limit_mib = 256\n[[account]]\nid = "${OTHER_ACCOUNT}"\n`);
   if (!FAKE) await startNamespaces();
   await startDaemon();
 }
