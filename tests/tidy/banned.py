@@ -1,7 +1,7 @@
 """Calls and words that the style guide rules out, each with the reason that is printed when one is found."""
 import re
 
-from source import ROOT, code, cxx_files, library_files, line_number, project_files, relative, text
+from source import ROOT, code, cxx_files, is_for_tests, library_files, line_number, project_files, relative, text
 
 
 def matches(paths, pattern, reason, exempt=(), read=code):
@@ -34,7 +34,9 @@ def check_no_sleeps():
         content = code(path)
         for match in SLEEP.finditer(content):
             around = content[max(0, match.start() - 600):match.end() + 200]
-            if not relative(path).startswith("src/base/clock") and not re.search(r"deadline|limit", around):
+            line = content[content.rfind("\n", 0, match.start()) + 1:match.start()]
+            waits = re.search(r"deadline|limit", around) or re.search(r"while \((?!true|1\))", line)
+            if not relative(path).startswith("src/base/clock") and not waits:
                 yield f"{relative(path)}:{line_number(content, match.start())}: wait for the condition, with a deadline"
 
 
@@ -51,7 +53,7 @@ def check_no_using_namespace_in_headers():
 def check_no_printing():
     """libraries do not print"""
     libraries = [path for path in library_files() if not relative(path).startswith(("src/cli/", "src/daemon/"))
-                 and not path.stem.endswith(("_test", "_testing"))]
+                 and not is_for_tests(path)]
     yield from matches(libraries, r"\bstd::(?:cout|cerr)\b|(?<![\w.>:])(?:std::)?f?printf\s*\(|\bputs\s*\(",
                        "log it with base/log.h, or return it")
 
@@ -78,7 +80,8 @@ def bare_new():
 
 def check_close_only_in_fd():
     """descriptors are closed by base::Fd alone"""
-    yield from matches(library_files(), r"(?<!\w)::close\s*\(", "let base::Fd own it",
+    libraries = [path for path in library_files() if not is_for_tests(path)]
+    yield from matches(libraries, r"(?<!\w)::close\s*\(", "let base::Fd own it",
                        exempt=("src/base/fd", "src/base/process"))
 
 

@@ -2,7 +2,7 @@
 import functools
 import re
 
-from source import ROOT, cxx_files, library_files, own_includes, relative
+from source import ROOT, cxx_files, is_for_tests, library_files, own_includes, relative
 
 # The arrows of ARCHITECTURE.md. A folder uses folders of lower levels only.
 LEVELS = {
@@ -53,7 +53,7 @@ def check_includes_are_listed():
         if lists is None:
             continue
         allowed = {folder, *lists["USES"]}
-        if path.stem.endswith("_test") or path.stem.endswith("_testing"):
+        if is_for_tests(path):
             allowed |= set(lists["TEST_USES"])
         for line, included in own_includes(path):
             if not (ROOT / "src" / included).exists():

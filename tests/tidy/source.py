@@ -29,6 +29,10 @@ def library_files():
     return [path for path in cxx_files() if path.is_relative_to(ROOT / "src")]
 
 
+def is_for_tests(path):
+    return path.stem.endswith(("_test", "_testing", "_fixture"))
+
+
 @functools.cache
 def text(path):
     return path.read_text(encoding="utf-8", errors="replace")
