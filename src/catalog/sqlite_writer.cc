@@ -8,19 +8,6 @@ namespace {
 constexpr std::chrono::seconds longest_queue{60};
 constexpr int largest_group = 64;  // so that the first of a group is not kept from its answer for long
 
-// What the others of a group are told when one member's failure ended the transaction: its own exception may be
-// about its caller's request.
-std::exception_ptr as_database_error(const std::exception_ptr& failure) {
-  try {
-    std::rethrow_exception(failure);
-  } catch (const DatabaseError&) {
-    return failure;
-  } catch (...) {
-    return std::make_exception_ptr(
-        DatabaseError(DatabaseError::Kind::other, "the transaction was rolled back with that of another caller"));
-  }
-}
-
 }  // namespace
 
 SqliteWriter::SqliteWriter(const std::filesystem::path& file)
@@ -47,13 +34,13 @@ void SqliteWriter::run(const std::function<void(Txn&)>& body) {
   }
   if (!connection_.in_transaction()) {
     // It never began, or it ended by itself (a full disk, a failed read): nobody of the group has anything.
-    end_group(group, as_database_error(mine));
+    end_group(group, failure_of(mine));
   } else if (!hand_on(group)) {
     commit(group);
   }
   if (mine) std::rethrow_exception(mine);
   base::Lock lock(mutex_);
-  if (group->failure) std::rethrow_exception(group->failure);
+  if (group->failure) throw DatabaseError(group->failure->kind, group->failure->message);
 }
 
 std::shared_ptr<SqliteWriter::Group> SqliteWriter::take_turn() {
@@ -94,17 +81,29 @@ bool SqliteWriter::hand_on(const std::shared_ptr<Group>& group) {
 }
 
 void SqliteWriter::commit(const std::shared_ptr<Group>& group) {
-  std::exception_ptr failure;
+  std::optional<Failure> failure;
   try {
     connection_.run_script("COMMIT");
-  } catch (...) {
-    failure = std::current_exception();
+  } catch (const DatabaseError& error) {
+    failure = Failure{error.kind(), error.what()};
     connection_.roll_back();
   }
-  end_group(group, failure);
+  end_group(group, std::move(failure));
 }
 
-void SqliteWriter::end_group(const std::shared_ptr<Group>& group, std::exception_ptr failure) {
+// What the others of a group are told when one member's failure ended the transaction. An exception that is not the
+// database's may be about its caller's request.
+SqliteWriter::Failure SqliteWriter::failure_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const DatabaseError& error) {
+    return {error.kind(), error.what()};
+  } catch (...) {
+    return {DatabaseError::Kind::other, "the transaction was rolled back with that of another caller"};
+  }
+}
+
+void SqliteWriter::end_group(const std::shared_ptr<Group>& group, std::optional<Failure> failure) {
   base::Lock lock(mutex_);
   group->ended = true;
   group->failure = std::move(failure);

@@ -26,11 +26,16 @@ class SqliteWriter {
   SqliteConnection& connection() { return connection_; }  // before the first run()
 
  private:
+  // Why nothing of a group is there. Each member throws an exception of its own made from it.
+  struct Failure {
+    DatabaseError::Kind kind = DatabaseError::Kind::other;
+    std::string message;
+  };
   // Those who share one commit. Guarded by mutex_.
   struct Group {
     int members = 0;
     bool ended = false;
-    std::exception_ptr failure;  // of the commit: nothing of any member is there
+    std::optional<Failure> failure;
     base::Condition end;
   };
   struct Waiter {
@@ -41,7 +46,8 @@ class SqliteWriter {
 
   std::shared_ptr<Group> take_turn();
   void run_member(const std::function<void(Txn&)>& body);
-  void end_group(const std::shared_ptr<Group>& group, std::exception_ptr failure);
+  void end_group(const std::shared_ptr<Group>& group, std::optional<Failure> failure);
+  static Failure failure_of(const std::exception_ptr& thrown);
   void commit(const std::shared_ptr<Group>& group);
   bool hand_on(const std::shared_ptr<Group>& group);
   void call_next(std::shared_ptr<Group> group) KILN_REQUIRES(mutex_);

@@ -2,7 +2,8 @@
 // The job table's rules: who may take which row, and that only its holder changes it.
 //
 // Functions of an open transaction, thread-safe as that is. A row is held by (owner, fence): taking it raises the
-// fence, so a former holder's writes find no row. A lease says when others may take it; correctness never depends on it.
+// fence, so a former holder's writes find no row. A lease says when others may take it; who may write never depends
+// on it.
 
 #include <functional>
 #include <set>
