@@ -1,11 +1,13 @@
 #include "blocks/index_generation.h"
 
 #include <lmdb.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "base/mutex.h"
 
@@ -131,11 +133,14 @@ struct Registry {
     std::size_t users = 0;
   };
   base::Mutex mutex;
-  std::map<std::string, Entry> entries KILN_GUARDED_BY(mutex);
+  // By process too: what a child inherits by fork it must not use, and opens for itself.
+  using Key = std::pair<pid_t, std::string>;
+  std::map<Key, Entry> entries KILN_GUARDED_BY(mutex);
 
-  void release(const std::string& path) {
+  void release(const Key& key) {
     base::Lock lock(mutex);
-    const auto entry = entries.find(path);
+    const auto entry = entries.find(key);
+    if (key.first != ::getpid()) return;
     if (--entry->second.users == 0) entries.erase(entry);
   }
 };
@@ -153,17 +158,18 @@ Result<std::shared_ptr<IndexGeneration>> IndexGeneration::open(const base::Path&
   if (failure) return Error::from_errno("open the chunk index " + directory.string(), failure.value());
   auto& all = registry();
   base::Lock lock(all.mutex);
-  auto found = all.entries.find(path);
+  const Registry::Key key{::getpid(), path};
+  auto found = all.entries.find(key);
   if (found == all.entries.end()) {
     auto opened = std::unique_ptr<IndexGeneration>(new IndexGeneration(directory.filename().string()));
     KILN_TRY(opened->open_environment(directory, access));
-    found = all.entries.emplace(path, Registry::Entry{std::move(opened), access}).first;
+    found = all.entries.emplace(key, Registry::Entry{std::move(opened), access}).first;
   } else if (access == Access::write && found->second.access == Access::read) {
     return Error(Fault::busy, "this process has opened the chunk index " + path + " for reading only");
   }
   ++found->second.users;
   return std::shared_ptr<IndexGeneration>(found->second.generation.get(),
-                                          [path](IndexGeneration*) { registry().release(path); });
+                                          [key](IndexGeneration*) { registry().release(key); });
 }
 
 Status IndexGeneration::open_environment(const base::Path& directory, Access access) {

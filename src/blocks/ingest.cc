@@ -54,7 +54,7 @@ Status Ingest::Session::put(std::uint64_t chunk_index, std::span<const std::byte
   std::memcpy(job.bytes.data(), bytes.data(), used);
   {
     Lock lock(mutex_);
-    room_.wait(mutex_, [&] { return queue_.size() < 2 * workers_.size() + 1 || failure_ || finished_; });
+    room_.wait(mutex_, [&]() KILN_REQUIRES(mutex_) { return queue_.size() < 2 * workers_.size() + 1 || failure_ || finished_; });
     if (failure_) return *failure_;
     if (finished_) return Error(Fault::invalid, "the session is finished");
     job.sequence = ++next_sequence_;
@@ -91,7 +91,7 @@ void Ingest::Session::run_worker() {
       Job job;
       {
         Lock lock(mutex_);
-        work_.wait(mutex_, [&] { return !queue_.empty() || stopping_; });
+        work_.wait(mutex_, [&]() KILN_REQUIRES(mutex_) { return !queue_.empty() || stopping_; });
         if (queue_.empty()) return;
         job = std::move(queue_.front());
         queue_.pop_front();
@@ -135,7 +135,7 @@ Result<Digest> Ingest::Session::store_chunk(const Bytes& plain, RecordEncoder& e
 
 Status Ingest::Session::resolve(RecordKind kind, const Digest& id, std::span<const std::byte> plain,
                                 RecordEncoder& encoder) {
-  const auto count_duplicate = [&] {
+  const auto count_duplicate = [&]() KILN_REQUIRES(mutex_) {
     if (kind == RecordKind::chunk) progress_.deduplicated_bytes += plain.size();
   };
   {
@@ -236,7 +236,7 @@ Status Ingest::Session::flush() {
 // Waits for all that was put. The wait ends because every job ends: each is a bounded amount of work on local files.
 Status Ingest::Session::drain() {
   Lock lock(mutex_);
-  room_.wait(mutex_, [&] { return (queue_.empty() && running_ == 0) || failure_; });
+  room_.wait(mutex_, [&]() KILN_REQUIRES(mutex_) { return (queue_.empty() && running_ == 0) || failure_; });
   if (failure_) return *failure_;
   return {};
 }

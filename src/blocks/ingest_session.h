@@ -52,7 +52,7 @@ class Ingest::Session {
   base::Status drain();
   base::Status check_size(std::uint64_t size_bytes);
   base::Result<base::Bytes> read_again(const base::Digest& id, RecordKind kind);
-  Ingested result();
+  Ingested result() KILN_REQUIRES(mutex_);
   base::Status failure();
   base::Error fail(base::Error error);
   void stop();
@@ -71,7 +71,7 @@ class Ingest::Session {
   // The latest put of each index that is still on its way: an earlier one that ends later must not win.
   std::unordered_map<std::uint64_t, std::uint64_t> latest_ KILN_GUARDED_BY(mutex_);
   std::uint64_t next_sequence_ KILN_GUARDED_BY(mutex_) = 0;
-  TreeBuilder tree_ KILN_GUARDED_BY(mutex_);
+  TreeBuilder tree_;  // guarded by mutex_ until finish(), which is the owner's alone
   std::unordered_map<base::Digest, Known> known_ KILN_GUARDED_BY(mutex_);
   std::unordered_map<PackId, bool> usable_ KILN_GUARDED_BY(mutex_);
   std::unique_ptr<PackWriter> data_pack_ KILN_GUARDED_BY(mutex_);

@@ -141,13 +141,13 @@ Result<Bytes> RecordEncoder::encode(RecordKind kind, const Digest& id, std::span
     return Error(Fault::invalid, "a record of " + std::to_string(plain.size()) + " bytes of plaintext");
   }
   RecordHeader header{.kind = kind, .id = id, .plain_bytes = static_cast<std::uint32_t>(plain.size())};
-  Bytes compressed(ZSTD_compressBound(plain.size()));
-  const auto size = ZSTD_compressCCtx(static_cast<ZSTD_CCtx*>(context_), compressed.data(), compressed.size(),
+  compressed_.resize(ZSTD_compressBound(chunk_bytes));
+  const auto size = ZSTD_compressCCtx(static_cast<ZSTD_CCtx*>(context_), compressed_.data(), compressed_.size(),
                                       plain.data(), plain.size(), level_);
   if (ZSTD_isError(size) != 0) return Error(Fault::io, std::string("zstd: ") + ZSTD_getErrorName(size));
   const bool smaller = size <= plain.size() - plain.size() * 6 / 100;
   header.codec = smaller ? Codec::zstd : Codec::raw;
-  const auto payload = smaller ? std::span<const std::byte>(compressed).first(size) : plain;
+  const auto payload = smaller ? std::span<const std::byte>(compressed_).first(size) : plain;
   header.stored_bytes = static_cast<std::uint32_t>(payload.size());
   assert(header.valid());
 

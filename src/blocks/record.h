@@ -78,6 +78,7 @@ class RecordEncoder {
  private:
   void* context_;  // ZSTD_CCtx
   int level_;
+  base::Bytes compressed_;  // used again by each call
 };
 
 }  // namespace kiln::blocks

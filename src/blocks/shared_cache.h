@@ -41,7 +41,7 @@ class SharedCache {
       if (mine) slot = std::make_shared<Flight>();
       flight = slot;
       if (!mine) {
-        landed_.wait(mutex_, [&] { return flight->result.has_value(); });
+        landed_.wait(mutex_, [&]() KILN_REQUIRES(mutex_) { return flight->result.has_value(); });
         return *flight->result;
       }
     }

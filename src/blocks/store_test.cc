@@ -1,5 +1,8 @@
 #include "blocks/store.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <thread>
 
@@ -260,6 +263,52 @@ TEST(Store, temporary_files_of_a_crash_are_removed_by_the_writer) {
   open_store(directory.path());
   EXPECT_FALSE(std::filesystem::exists(left));
   EXPECT_TRUE(std::filesystem::exists(pack));
+}
+
+// A plugin is another process: LMDB's locks, reader slots and pages are shared between the two.
+TEST(Store, a_reader_in_another_process_sees_what_is_published_and_survives_a_rebuild) {
+  const TestDirectory directory;
+  int to_child[2], to_parent[2];
+  ASSERT_EQ(::pipe(to_child), 0);
+  ASSERT_EQ(::pipe(to_parent), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    // Reads a disk each time it is sent one, and answers whether chunk 0 is content(n). Opens the store at the first.
+    ::close(to_child[1]);
+    std::unique_ptr<Store> store;
+    std::pair<DiskId, std::uint64_t> ask;
+    while (::read(to_child[0], &ask, sizeof ask) == sizeof ask) {
+      if (!store) store = open_store(directory.path(), Access::read, 0);
+      const char answer = store && holds(*store, ask.first, 0, ask.second) ? 'y' : 'n';
+      if (::write(to_parent[1], &answer, 1) != 1) break;
+    }
+    ::_exit(0);
+  }
+  const auto child_sees = [&](const DiskId& disk, std::uint64_t n) {
+    const std::pair<DiskId, std::uint64_t> ask{disk, n};
+    char answer = 0;
+    EXPECT_EQ(::write(to_child[1], &ask, sizeof ask), static_cast<ssize_t>(sizeof ask));
+    EXPECT_EQ(::read(to_parent[0], &answer, 1), 1);
+    return answer == 'y';
+  };
+  const auto store = open_store(directory.path());
+  std::vector<Ingested> disks;
+  for (std::uint64_t n = 1; n <= 12; ++n) {
+    disks.push_back(store_disk(*store, mib, {{0, n}}));
+    EXPECT_TRUE(child_sees(disks.back().disk, n)) << n;
+    if (n % 4 == 0) {
+      EXPECT_TRUE(store->rebuild_index());
+    }
+    if (n % 5 == 0) {
+      for (const auto& pack : disks.front().packs_written) EXPECT_TRUE(store->forget_pack(pack.id));
+      EXPECT_TRUE(child_sees(disks[n / 2].disk, n / 2 + 1)) << n;
+    }
+  }
+  EXPECT_FALSE(child_sees(disks.front().disk, 1)) << "its packs are gone";
+  ::close(to_child[1]);
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+  for (const int fd : {to_child[0], to_parent[0], to_parent[1]}) ::close(fd);
 }
 
 TEST(Store, many_threads_read_one_chunk_at_once) {
