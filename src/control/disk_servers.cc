@@ -1,5 +1,8 @@
 #include "control/disk_servers.h"
 
+#include <chrono>
+#include <filesystem>
+
 #include "blocks/remote_volumes.h"
 
 namespace kiln::control {
@@ -28,18 +31,47 @@ class NobodyServes final : public blocks::VolumeService {
 
 }  // namespace
 
+class HostDiskServers::Turn {
+ public:
+  Turn(HostDiskServers& servers, const std::string& instance_id) : servers_(servers), instance_id_(instance_id) {
+    const base::Lock lock(servers_.mutex_);
+    // Longer than a server may take to start, or to end before it is killed.
+    const bool free = servers_.changed_.wait_for(servers_.mutex_, std::chrono::seconds(60),
+                                                 [&] { return !servers_.changing_.contains(instance_id_); });
+    if (!free) throw hypervisor::HostError("the disk server of " + instance_id_ + " is being started or stopped");
+    servers_.changing_.insert(instance_id_);
+  }
+  ~Turn() {
+    {
+      const base::Lock lock(servers_.mutex_);
+      servers_.changing_.erase(instance_id_);
+    }
+    servers_.changed_.notify_all();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  HostDiskServers& servers_;
+  const std::string instance_id_;
+};
+
 hypervisor::DiskServer HostDiskServers::server(const std::string& instance_id) const {
   const base::Path run = directory_ / "run" / instance_id;
-  return {.instance_id = instance_id,
-          .run_directory = run.string(),
-          .plugin_parameters = {"volumes=" + (directory_ / "volumes").string(),
-                                "store=" + (directory_ / "store").string(), "instance=" + instance_id,
-                                "state=" + (run / "volumes.json").string()}};
+  return {
+      .instance_id = instance_id,
+      .run_directory = run.string(),
+      .plugin_parameters = {"volumes=" + (directory_ / "volumes").string(), "store=" + (directory_ / "store").string(),
+                            "instance=" + instance_id, "state=" + (run / "volumes.json").string()}};
 }
 
-void HostDiskServers::start(const std::string& instance_id) { host_.start_disk_server(server(instance_id)); }
+void HostDiskServers::start(const std::string& instance_id) {
+  const Turn turn(*this, instance_id);
+  host_.start_disk_server(server(instance_id));
+}
 
 void HostDiskServers::stop(const std::string& instance_id) {
+  const Turn turn(*this, instance_id);
   const auto what = server(instance_id);
   host_.stop_disk_server(what);
   // The state file is for a server that was killed and comes back under its guest. One that is started for the next

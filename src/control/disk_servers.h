@@ -3,10 +3,11 @@
 //
 // HostDiskServers starts an nbdkit process on the host and talks to its plugin; LocalDiskServers opens the volumes in
 // this process, for the fake host, whose guests read nothing. Thread-safe; waits for processes and disks. start() and
-// stop() are idempotent. start() throws HostError.
+// stop() are idempotent, run one after the other for one instance, and throw HostError.
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/files.h"
@@ -41,9 +42,14 @@ class HostDiskServers final : public DiskServers {
   std::string socket(const std::string& instance_id) const override;
 
  private:
+  class Turn;  // one start or stop of an instance's server at a time
+
   hypervisor::DiskServer server(const std::string& instance_id) const;
   hypervisor::Host& host_;
   const base::Path directory_;
+  base::Mutex mutex_;
+  base::Condition changed_;
+  std::set<std::string> changing_ KILN_GUARDED_BY(mutex_);
 };
 
 class LocalDiskServers final : public DiskServers {

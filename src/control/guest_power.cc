@@ -54,14 +54,15 @@ std::string device_of(int position) {
 hypervisor::DomainSpec domain_of(Region& region, const catalog::Instance& instance) {
   const InstanceType* const type = find_instance_type(instance.instance_type);
   if (type == nullptr) throw std::runtime_error("no instance type " + instance.instance_type);
-  hypervisor::DomainSpec spec{.instance_id = instance.id,
-                              .uuid = instance.uuid,
-                              .instance_type = instance.instance_type,
-                              .vcpus = type->vcpus,
-                              .memory_bytes = type->memory_bytes(),
-                              .disks = {},
-                              .nic = {.vpc_id = instance.vpc_id, .mac = instance.mac, .private_ip = instance.private_ip},
-                              .console_log = region.console_log(instance.id).string()};
+  hypervisor::DomainSpec spec{
+      .instance_id = instance.id,
+      .uuid = instance.uuid,
+      .instance_type = instance.instance_type,
+      .vcpus = type->vcpus,
+      .memory_bytes = type->memory_bytes(),
+      .disks = {},
+      .nic = {.vpc_id = instance.vpc_id, .mac = instance.mac, .private_ip = instance.private_ip},
+      .console_log = region.console_log(instance.id).string()};
   if (region.guest_memory_limit_bytes != 0) {
     spec.memory_bytes = std::min(spec.memory_bytes, region.guest_memory_limit_bytes);
   }
@@ -83,11 +84,20 @@ void shut_down_guest(Region& region, jobs::Context& job, const catalog::Instance
   if (is_off(region, instance.id)) return;
   const base::Micros now = region.clock.now();
   const base::Micros first = noted_time(job, in_step(job, "power button pressed"), now);
-  if (now - first >= limit || region.host.power(instance.id) == Power::paused) {
+  if (now - first >= limit) {
     base::log_info("control", "{}: did not shut down when asked, pulling the plug", instance.id);
     region.host.power_off(instance.id);
     return;
   }
+  // A guest whose disks are gone can write nothing back, so it gets them first.
+  if (!region.disk_servers.runs(instance.id)) serve_disks(region, job, instance);
+  const auto state = region.host.state(instance.id);
+  if (state.power == Power::paused && !state.io_error) {
+    base::log_info("control", "{}: is paused and cannot shut down, pulling the plug", instance.id);
+    region.host.power_off(instance.id);
+    return;
+  }
+  if (state.power == Power::paused) region.host.resume(instance.id);
   const std::string again = in_step(job, "power button pressed again");
   const std::string last = job.argument(again);
   if (last.empty() || now - std::stoll(last) >= press_interval) {
@@ -113,9 +123,8 @@ void serve_disks(Region& region, jobs::Context& job, const catalog::Instance& in
 }
 
 void ensure_address(Region& region, const catalog::Instance& instance) {
-  const auto vpc = catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
-    return catalog::find_vpc(txn, region.name, instance.vpc_id);
-  });
+  const auto vpc = catalog::in_read(
+      region.catalog, [&](catalog::Txn& txn) { return catalog::find_vpc(txn, region.name, instance.vpc_id); });
   if (!vpc) throw std::runtime_error(instance.id + " is in " + instance.vpc_id + ", which is not there");
   region.host.ensure_network({.vpc_id = vpc->id, .cidr = vpc->cidr});
   region.host.add_address({.vpc_id = vpc->id, .mac = instance.mac, .private_ip = instance.private_ip}, instance.id);

@@ -1,9 +1,9 @@
 #pragma once
 // Turning guests on and off: the steps that starting, stopping, rebooting and imaging an instance share.
 //
-// Called by job steps only, idempotent. What takes a guest long is waited for by throwing jobs::Retry, so that no worker
-// is held: the step runs again from its beginning until the call returns. Throws HostError when the host cannot, and
-// std::runtime_error when a volume cannot be opened.
+// Called by job steps only, idempotent. What takes a guest long is waited for by throwing jobs::Retry, so that no
+// worker is held: the step runs again from its beginning until the call returns. Throws HostError when the host cannot,
+// and std::runtime_error when a volume cannot be opened.
 
 #include <functional>
 
@@ -14,8 +14,8 @@
 
 namespace kiln::control {
 
-// Presses the power button, again every ten seconds in case nobody listened yet, and pulls the plug when the guest has not
-// gone by limit after the first press, as EC2 does. Returns when the guest is off; its disk server goes on.
+// Presses the power button, again every ten seconds in case nobody listened yet, and pulls the plug when the guest has
+// not gone by limit after the first press, as EC2 does. Returns when the guest is off; its disk server goes on.
 void shut_down_guest(Region& region, jobs::Context& job, const catalog::Instance& instance,
                      base::Micros limit = base::seconds(120));
 // Network and address, disk server, the volumes open in it (their epoch raised), the domain: running when it returns.

@@ -1,6 +1,5 @@
 #include "control/instance_jobs.h"
 
-#include <boost/json.hpp>
 #include <filesystem>
 #include <stdexcept>
 
@@ -10,6 +9,7 @@
 #include "control/guest_power.h"
 #include "control/instance_state.h"
 #include "control/volumes.h"
+#include "jobs/arguments.h"
 
 namespace kiln::control {
 namespace {
@@ -103,9 +103,8 @@ void mark_running(Region& region, Context& job, const Instance&) {
 // --- launch
 
 void make_volumes(Region& region, Context& job, const Instance& instance) {
-  const auto volumes = catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
-    return catalog::volumes_of_instance(txn, region.name, instance.id);
-  });
+  const auto volumes = catalog::in_read(
+      region.catalog, [&](catalog::Txn& txn) { return catalog::volumes_of_instance(txn, region.name, instance.id); });
   for (const auto& volume : volumes) {
     job.keep_alive();
     make_volume_files(region, volume);
@@ -140,15 +139,17 @@ jobs::Kind launch_kind(Regions& regions, const InstanceJobsOptions& options) {
   kind.name = instance_job::launch;
   kind.steps = {
       step("make volumes", regions, pending, make_volumes),
-      step("give address", regions, pending,
-           [options](Region& region, Context&, const Instance& instance) {
-             ensure_address(region, instance);
-             if (options.network_ready) options.network_ready(region, instance.vpc_id);
-           },
-           remove_address),
-      step("boot", regions, pending,
-           [options](Region& region, Context& job, const Instance& instance) { boot(region, job, instance, options); },
-           remove_guest),
+      step(
+          "give address", regions, pending,
+          [options](Region& region, Context&, const Instance& instance) {
+            ensure_address(region, instance);
+            if (options.network_ready) options.network_ready(region, instance.vpc_id);
+          },
+          remove_address),
+      step(
+          "boot", regions, pending,
+          [options](Region& region, Context& job, const Instance& instance) { boot(region, job, instance, options); },
+          remove_guest),
       step("run", regions, pending, mark_running),
   };
   kind.on_failed = [&regions](catalog::Txn& txn, const catalog::Job& job) {
@@ -170,12 +171,13 @@ jobs::Kind start_kind(Regions& regions, const InstanceJobsOptions& options) {
   jobs::Kind kind;
   kind.name = instance_job::start;
   kind.steps = {
-      step("boot", regions, pending,
-           [options](Region& region, Context& job, const Instance& instance) { boot(region, job, instance, options); },
-           [](Region& region, Context&, const Instance& instance) {
-             cut_power(region, instance);
-             region.disk_servers.stop(instance.id);
-           }),
+      step(
+          "boot", regions, pending,
+          [options](Region& region, Context& job, const Instance& instance) { boot(region, job, instance, options); },
+          [](Region& region, Context&, const Instance& instance) {
+            cut_power(region, instance);
+            region.disk_servers.stop(instance.id);
+          }),
       step("run", regions, pending, mark_running),
   };
   kind.on_failed = [](catalog::Txn& txn, const catalog::Job& job) {
@@ -198,9 +200,7 @@ bool forced(Region& region, Context& job) {
   });
   for (const auto& other : queued) {
     if (other.kind != instance_job::stop) continue;
-    const auto arguments = boost::json::parse(other.arguments).as_object();
-    const auto* const force = arguments.if_contains("force");
-    if (force != nullptr && *force == "yes") return true;
+    if (jobs::parse_arguments(other.arguments)["force"] == "yes") return true;
   }
   return false;
 }
@@ -250,10 +250,9 @@ void stop_for_host(Regions& regions, catalog::Txn& txn, const catalog::Job& job)
   if (!instance || instance->state != instance_state::running) return;
   begin_stop(*instance, Initiator::host, region.clock.now());
   catalog::update(txn, *instance);
-  region.jobs.start(txn, {.region = region.name,
-                          .kind = instance_job::stop,
-                          .subject = instance->id,
-                          .arguments = {{"force", "yes"}}});
+  region.jobs.start(
+      txn,
+      {.region = region.name, .kind = instance_job::stop, .subject = instance->id, .arguments = {{"force", "yes"}}});
 }
 
 jobs::Kind reboot_kind(Regions& regions, const InstanceJobsOptions& options) {
@@ -263,8 +262,9 @@ jobs::Kind reboot_kind(Regions& regions, const InstanceJobsOptions& options) {
   kind.steps = {
       step("guest off", regions, running,
            until_done([](Region& region, Context& job, const Instance& i) { shut_down_guest(region, job, i); })),
-      step("guest on", regions, running,
-           until_given_up([options](Region& region, Context& job, const Instance& i) { boot(region, job, i, options); })),
+      step("guest on", regions, running, until_given_up([options](Region& region, Context& job, const Instance& i) {
+             boot(region, job, i, options);
+           })),
   };
   kind.on_failed = [&regions](catalog::Txn& txn, const catalog::Job& job) { stop_for_host(regions, txn, job); };
   return kind;

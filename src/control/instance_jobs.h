@@ -1,8 +1,8 @@
 #pragma once
 // The jobs of instances: launch, start, stop, reboot, terminate, recover. The subject of each is the instance's id.
 //
-//   launch     volumes' files -> network and address -> guest -> row running      (undone: row terminated, with a reason)
-//   start      guest -> row running                                               (undone: row stopped, with a reason)
+//   launch     volumes' files -> network and address -> guest -> row running     (undone: row terminated, and why)
+//   start      guest -> row running                                              (undone: row stopped, and why)
 //   stop       guest off -> disk server off -> row stopped
 //   reboot     guest off -> guest on
 //   terminate  guest off -> domain, disk server, address, volumes gone -> row terminated
@@ -20,7 +20,7 @@
 namespace kiln::control {
 
 struct InstanceJobsOptions {
-  // Told on a job thread when the network of a VPC is up, as often as it is found so: the metadata service listens there.
+  // Told on a job thread that the network of a VPC is up, perhaps again: the metadata service listens there.
   std::function<void(Region&, const std::string& vpc_id)> network_ready = {};
 };
 
@@ -30,9 +30,9 @@ void add_instance_jobs(jobs::Runner& runner, Regions& regions, InstanceJobsOptio
 namespace instance_job {
 constexpr const char* launch = "launch";
 constexpr const char* start = "start";
-constexpr const char* stop = "stop";            // argument force: "yes"; argument reason: "guest" when it powered itself off
+constexpr const char* stop = "stop";  // argument force: "yes" pulls the plug
 constexpr const char* reboot = "reboot";
-constexpr const char* terminate = "terminate";  // the same
+constexpr const char* terminate = "terminate";
 constexpr const char* recover = "recover";
 }  // namespace instance_job
 

@@ -21,14 +21,15 @@ using catalog::Txn;
 
 void check_id(const std::string& id) {
   if (base::is_id("i", id)) return;
-  throw ApiError("InvalidInstanceID.Malformed", "Invalid id: \"" + id + "\"" + (id.starts_with("i-") ? "" : " (expecting \"i-...\")"));
+  throw ApiError("InvalidInstanceID.Malformed",
+                 "Invalid id: \"" + id + "\"" + (id.starts_with("i-") ? "" : " (expecting \"i-...\")"));
 }
 
 [[noreturn]] void refuse_unknown(const std::vector<std::string>& ids) {
   std::string list;
   for (const auto& id : ids) list += (list.empty() ? "" : ", ") + id;
   throw ApiError("InvalidInstanceID.NotFound", ids.size() == 1 ? "The instance ID '" + list + "' does not exist"
-                                                                : "The instance IDs '" + list + "' do not exist");
+                                                               : "The instance IDs '" + list + "' do not exist");
 }
 
 // The caller's rows of these ids, in their order and without repetitions; all unknown ones are named at once.
@@ -52,8 +53,9 @@ std::vector<Instance> rows_of(Txn& txn, const Region& region, const Principal& c
 }
 
 [[noreturn]] void refuse_state(const Instance& instance, std::string_view participle) {
-  throw ApiError("IncorrectInstanceState", "The instance '" + instance.id + "' is not in a state from which it can be " +
-                                               std::string(participle) + ".");
+  throw ApiError(
+      "IncorrectInstanceState",
+      "The instance '" + instance.id + "' is not in a state from which it can be " + std::string(participle) + ".");
 }
 
 void need_ids(const std::vector<std::string>& ids) {
@@ -76,8 +78,8 @@ std::vector<InstanceStateChange> change_states(Region& region, const Principal& 
       const Change wanted = change(instance);
       if (instance.state != previous) catalog::update(txn, instance);
       if (wanted.job != nullptr) {
-        region.jobs.start(txn, {.region = region.name, .kind = wanted.job, .subject = instance.id,
-                                .arguments = wanted.arguments});
+        region.jobs.start(
+            txn, {.region = region.name, .kind = wanted.job, .subject = instance.id, .arguments = wanted.arguments});
       }
       made.push_back({instance.id, previous, instance.state});
     }
@@ -98,7 +100,8 @@ std::map<std::string, std::vector<Row>> group_by(std::vector<Row> rows, Key key)
 std::vector<InstanceDetails> with_details(Txn& txn, const Region& region, const Principal& caller,
                                           std::vector<Instance> rows) {
   std::map<std::string, catalog::Volume> volumes;
-  for (auto& volume : catalog::volumes_of(txn, region.name, caller.account)) volumes.emplace(volume.id, std::move(volume));
+  for (auto& volume : catalog::volumes_of(txn, region.name, caller.account))
+    volumes.emplace(volume.id, std::move(volume));
   auto attachments = group_by(
       catalog::select<catalog::Attachment>(txn, "WHERE region = $1 ORDER BY instance_id, position", {region.name}),
       [](const auto& row) { return row.instance_id; });
@@ -106,7 +109,8 @@ std::vector<InstanceDetails> with_details(Txn& txn, const Region& region, const 
   for (auto& group : catalog::security_groups_of(txn, region.name, caller.account)) groups.emplace(group.id, group);
   auto memberships = group_by(catalog::select<catalog::InstanceGroup>(txn, "WHERE region = $1", {region.name}),
                               [](const auto& row) { return row.instance_id; });
-  auto tags = group_by(catalog::tags_of(txn, region.name, caller.account), [](const auto& row) { return row.resource_id; });
+  auto tags =
+      group_by(catalog::tags_of(txn, region.name, caller.account), [](const auto& row) { return row.resource_id; });
   std::map<std::string, catalog::Image> images;
 
   std::vector<InstanceDetails> all;
@@ -120,8 +124,9 @@ std::vector<InstanceDetails> with_details(Txn& txn, const Region& region, const 
     details.tags = std::move(tags[row.id]);
     auto image = images.find(row.image_id);
     if (image == images.end()) {
-      image = images.emplace(row.image_id, catalog::find_image(txn, region.name, row.image_id).value_or(catalog::Image{}))
-                  .first;
+      image =
+          images.emplace(row.image_id, catalog::find_image(txn, region.name, row.image_id).value_or(catalog::Image{}))
+              .first;
     }
     details.image = image->second;
     details.instance = std::move(row);
@@ -134,7 +139,8 @@ void replace_groups(Txn& txn, const Region& region, const Instance& instance, co
   const auto groups = groups_for_launch(txn, region, instance.account, instance.vpc_id, ids, {});
   txn.execute("DELETE FROM instance_group WHERE region = $1 AND instance_id = $2", {region.name, instance.id});
   for (const auto& group : groups) {
-    catalog::upsert(txn, catalog::InstanceGroup{.region = region.name, .instance_id = instance.id, .group_id = group.id});
+    catalog::upsert(txn,
+                    catalog::InstanceGroup{.region = region.name, .instance_id = instance.id, .group_id = group.id});
   }
 }
 
@@ -147,7 +153,8 @@ Instance instance_of(Txn& txn, const Region& region, const Principal& caller, co
 std::vector<InstanceDetails> describe_instances(Region& region, const Principal& caller,
                                                 const std::vector<std::string>& ids) {
   return catalog::in_read(region.catalog, [&](Txn& txn) {
-    auto rows = ids.empty() ? catalog::instances_of(txn, region.name, caller.account) : rows_of(txn, region, caller, ids);
+    auto rows =
+        ids.empty() ? catalog::instances_of(txn, region.name, caller.account) : rows_of(txn, region, caller, ids);
     return with_details(txn, region, caller, std::move(rows));
   });
 }
@@ -201,7 +208,8 @@ void reboot_instances(Region& region, const Principal& caller, const std::vector
   });
 }
 
-Instance change_instance(Region& region, const Principal& caller, const std::string& id, const InstanceChanges& changes) {
+Instance change_instance(Region& region, const Principal& caller, const std::string& id,
+                         const InstanceChanges& changes) {
   return catalog::in_txn(region.catalog, [&](Txn& txn) {
     Instance row = instance_of(txn, region, caller, id);
     if ((changes.instance_type || changes.user_data) && row.state != instance_state::stopped) {

@@ -66,7 +66,7 @@ struct InstanceChanges {
 };
 catalog::Instance change_instance(Region& region, const Principal& caller, const std::string& id,
                                   const InstanceChanges& changes);
-// DeleteOnTermination of attached volumes, by device name. InvalidInstanceAttributeValue for a device that is not there.
+// DeleteOnTermination of attached volumes, by device name. Throws InvalidInstanceAttributeValue for an unknown device.
 struct DeleteOnTermination {
   std::string device_name;
   bool value = false;
@@ -75,8 +75,8 @@ void change_instance_devices(Region& region, const Principal& caller, const std:
                              const std::vector<DeleteOnTermination>& changes);
 
 struct ConsoleOutput {
-  std::string text;               // the last 64 KiB; empty when the guest has written nothing
-  base::Micros updated = 0;       // when the guest last wrote
+  std::string text;          // the last 64 KiB; empty when the guest has written nothing
+  base::Micros updated = 0;  // when the guest last wrote
 };
 ConsoleOutput console_output(Region& region, const Principal& caller, const std::string& id);
 

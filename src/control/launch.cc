@@ -28,17 +28,18 @@ constexpr int max_instances = 1000;  // of one account in one region, terminated
 // What all instances of one launch have in common, once the checks have passed.
 struct Plan {
   catalog::Image image;
-  std::vector<catalog::ImageDevice> devices;   // as merged
-  std::vector<std::string> image_snapshots;    // those that the image's permission covers
+  std::vector<catalog::ImageDevice> devices;  // as merged
+  std::vector<std::string> image_snapshots;   // those that the image's permission covers
   catalog::Subnet subnet;
   std::vector<catalog::SecurityGroup> groups;
-  int count = 0;                               // at most; the limit may leave fewer than were asked for
+  int count = 0;  // at most; the limit may leave fewer than were asked for
 };
 
 void check_counts(const Launch& request) {
   if (request.min_count < 1 || request.max_count < request.min_count) {
-    throw ApiError("InvalidParameterValue", "Value (" + std::to_string(request.min_count) + ") for parameter minCount is "
-                                            "invalid: it must be at least 1 and at most maxCount (" +
+    throw ApiError("InvalidParameterValue", "Value (" + std::to_string(request.min_count) +
+                                                ") for parameter minCount is "
+                                                "invalid: it must be at least 1 and at most maxCount (" +
                                                 std::to_string(request.max_count) + ")");
   }
   if (!request.private_ip.empty() && request.max_count > 1) {
@@ -62,7 +63,8 @@ void check_type(const Launch& request, const catalog::Image& image) {
   if (image.architecture != "x86_64" && image.architecture != "i386") {
     throw ApiError("InvalidParameterValue",
                    "The architecture 'i386,x86_64' of the specified instance type does not match the architecture '" +
-                       image.architecture + "' of the specified AMI. Specify an instance type and an AMI that have "
+                       image.architecture +
+                       "' of the specified AMI. Specify an instance type and an AMI that have "
                        "matching architectures, and try again. You can use 'describe-instance-types' or "
                        "'describe-images' to discover the architecture of the instance type or AMI.");
   }
@@ -110,13 +112,14 @@ catalog::Subnet choose_subnet(Txn& txn, const Region& region, const Principal& c
   if (!request.subnet_id.empty()) {
     auto chosen = subnet(txn, region, caller.account, request.subnet_id);
     if (request.zone.empty() || request.zone == chosen.zone) return chosen;
-    throw ApiError("InvalidParameterValue", "The availability zone '" + request.zone + "' is not that of the subnet '" +
-                                                chosen.id + "'");
+    throw ApiError("InvalidParameterValue",
+                   "The availability zone '" + request.zone + "' is not that of the subnet '" + chosen.id + "'");
   }
   for (const auto& candidate : network.subnets) {
     if (request.zone.empty() || candidate.zone == request.zone) return candidate;
   }
-  throw ApiError("MissingInput", "No subnets found for the default VPC '" + network.vpc.id + "'. Please specify a subnet.");
+  throw ApiError("MissingInput",
+                 "No subnets found for the default VPC '" + network.vpc.id + "'. Please specify a subnet.");
 }
 
 Plan check(Txn& txn, Region& region, const Principal& caller, const Launch& request) {
@@ -128,8 +131,8 @@ Plan check(Txn& txn, Region& region, const Principal& caller, const Launch& requ
   plan.devices = merge_devices(plan.image, devices, request.devices);
   if (!request.key_name.empty()) key_pair(txn, region, caller.account, request.key_name);
   plan.subnet = choose_subnet(txn, region, caller, request);
-  plan.groups = groups_for_launch(txn, region, caller.account, plan.subnet.vpc_id, request.group_ids,
-                                  request.group_names);
+  plan.groups =
+      groups_for_launch(txn, region, caller.account, plan.subnet.vpc_id, request.group_ids, request.group_names);
   const auto count = txn.query("SELECT COUNT(*) FROM instance WHERE region = $1 AND account = $2 AND state <> $3",
                                {region.name, caller.account, std::string(instance_state::terminated)});
   const auto left = max_instances - std::get<std::int64_t>(count.at(0).at(0));
@@ -232,8 +235,9 @@ std::optional<Launched> replay(Txn& txn, const Region& region, const Launch& req
   }
   auto launched = ids_of(txn, region, known->result);
   if (launched.instance_ids.empty()) {
-    throw ApiError("IdempotentInstanceTerminated", "The request to launch an instance uses the same client token as a "
-                                                   "previous request for which the instance has been terminated.");
+    throw ApiError("IdempotentInstanceTerminated",
+                   "The request to launch an instance uses the same client token as a "
+                   "previous request for which the instance has been terminated.");
   }
   return launched;
 }
@@ -271,8 +275,7 @@ Launched launch(Region& region, const Principal& caller, const Launch& request) 
   if (checked.instance_type.empty()) checked.instance_type = "t3.nano";
   check_counts(checked);
   check_user_data(checked.user_data);
-  auto launched =
-      catalog::in_txn(region.catalog, [&](Txn& txn) { return write_down(txn, region, caller, checked); });
+  auto launched = catalog::in_txn(region.catalog, [&](Txn& txn) { return write_down(txn, region, caller, checked); });
   region.jobs.wake();
   return launched;
 }

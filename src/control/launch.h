@@ -21,8 +21,8 @@ namespace kiln::control {
 // One entry of a block device mapping; overrides the image's entry of the same device name, member by member.
 struct LaunchDevice {
   std::string device_name;
-  bool no_device = false;                  // drops the image's entry
-  std::string virtual_name;                // ephemeralN: no such disks here, the entry is dropped
+  bool no_device = false;    // drops the image's entry
+  std::string virtual_name;  // ephemeralN: no such disks here, the entry is dropped
   std::string snapshot_id;
   std::string volume_type;
   std::optional<std::int64_t> size_gib;
@@ -33,13 +33,13 @@ struct LaunchDevice {
 
 struct Launch {
   std::string image_id;
-  std::string instance_type;               // empty: t3.nano
+  std::string instance_type;  // empty: t3.nano
   int min_count = 1, max_count = 1;
   std::string key_name;
   std::vector<std::string> group_ids, group_names;  // none: the default group
-  std::string subnet_id, zone;             // none: the first zone's default subnet
+  std::string subnet_id, zone;                      // none: the first zone's default subnet
   std::string private_ip;
-  std::string user_data;                   // base64
+  std::string user_data;  // base64
   std::vector<LaunchDevice> devices;
   std::map<std::string, std::string> instance_tags, volume_tags;
   std::optional<catalog::ClientToken> client_token;  // kept with the reservation's id: a replay answers with that
@@ -51,7 +51,7 @@ struct Launch {
 
 struct Launched {
   std::string reservation_id;
-  std::vector<std::string> instance_ids;   // in the order of their launch index
+  std::vector<std::string> instance_ids;  // in the order of their launch index
 };
 
 Launched launch(Region& region, const Principal& caller, const Launch& request);

@@ -12,9 +12,7 @@ using catalog::ImageDevice;
 
 constexpr std::size_t max_devices = 26;  // vda to vdz
 
-[[noreturn]] void refuse(const std::string& message) {
-  throw base::ApiError("InvalidBlockDeviceMapping", message);
-}
+[[noreturn]] void refuse(const std::string& message) { throw base::ApiError("InvalidBlockDeviceMapping", message); }
 
 ImageDevice merged(ImageDevice device, const LaunchDevice& change, bool is_root) {
   if (!change.snapshot_id.empty() && is_root && change.snapshot_id != device.snapshot_id) {

@@ -34,7 +34,8 @@ std::optional<GuestMetadata> metadata_of(Region& region, const std::string& vpc_
     const auto image = catalog::find_image(txn, region.name, instance->image_id);
     found.architecture = image ? image->architecture : "x86_64";
     if (const auto vpc = catalog::find_vpc(txn, region.name, vpc_id)) found.vpc_cidr = vpc->cidr;
-    if (const auto subnet = catalog::find_subnet(txn, region.name, instance->subnet_id)) found.subnet_cidr = subnet->cidr;
+    if (const auto subnet = catalog::find_subnet(txn, region.name, instance->subnet_id))
+      found.subnet_cidr = subnet->cidr;
     for (const auto& id : catalog::groups_of_instance(txn, region.name, instance->id)) {
       const auto group = catalog::find_security_group(txn, region.name, id);
       found.groups.emplace_back(id, group ? group->name : id);

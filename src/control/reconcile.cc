@@ -41,12 +41,14 @@ struct Rows {
   std::vector<catalog::Job> jobs;
 
   // Whether a job that is not finished works on it.
-  bool busy(const std::string& id) const {
-    return std::ranges::find(jobs, id, &catalog::Job::subject) != jobs.end();
+  bool busy(const std::string& id) const { return std::ranges::find(jobs, id, &catalog::Job::subject) != jobs.end(); }
+  bool is_imaged(const std::string& id) const {
+    return std::ranges::any_of(jobs, [&](const auto& job) { return job.subject == id && job.kind == "create-image"; });
   }
   // Or knows of it.
   bool mentioned(const std::string& id) const {
-    return busy(id) || std::ranges::any_of(jobs, [&](const auto& job) { return job.arguments.find(id) != std::string::npos; });
+    return busy(id) ||
+           std::ranges::any_of(jobs, [&](const auto& job) { return job.arguments.find(id) != std::string::npos; });
   }
   bool has_instance(const std::string& id) const {
     const auto found = instances.find(id);
@@ -96,8 +98,12 @@ bool is_well(Region& region, const Seen& seen, const Instance& instance) {
 
 void look_after_instances(Region& region, const Seen& seen, const Rows& rows) {
   for (const auto& [id, instance] : rows.instances) {
-    if (rows.busy(id)) continue;
-    if (instance.state == instance_state::running) {
+    if (rows.busy(id)) {
+      // Imaging an instance needs its disk server and waits for it; the others start it themselves.
+      if (instance.state == instance_state::running && rows.is_imaged(id) && !region.disk_servers.runs(id)) {
+        region.disk_servers.start(id);
+      }
+    } else if (instance.state == instance_state::running) {
       if (!is_well(region, seen, instance)) start_job(region, instance, instance_job::recover);
     } else if (instance.state == instance_state::stopping) {
       start_job(region, instance, instance_job::stop);
@@ -107,20 +113,12 @@ void look_after_instances(Region& region, const Seen& seen, const Rows& rows) {
   }
 }
 
-// The region's own domains are known by their rows, so only those that no region of this daemon has are nobody's.
-void remove_strangers(Regions& regions, Region& region, const Seen& seen, const Rows& rows) {
-  const auto is_elsewhere = [&](const std::string& id) {
-    for (const auto& other : regions.all()) {
-      if (other.get() == &region) continue;
-      const bool there = catalog::in_read(other->catalog, [&](catalog::Txn& txn) {
-        return catalog::find_instance(txn, other->name, id).has_value();
-      });
-      if (there) return true;
-    }
-    return false;
-  };
+// Regions share a host, so a domain is nobody's only when no region has it.
+void remove_strangers(Region& region, const Seen& seen, const Rows& rows, const std::vector<Rows>& all_rows) {
   for (const auto& [id, domain] : seen.domains) {
-    if (rows.has_instance(id) || rows.mentioned(id) || is_elsewhere(id)) continue;
+    if (std::ranges::any_of(all_rows, [&](const Rows& each) { return each.has_instance(id) || each.mentioned(id); })) {
+      continue;
+    }
     base::log_warning("control", "removing domain {}, which no instance has", id);
     region.host.remove(id);
   }
@@ -141,7 +139,8 @@ void remove_strangers(Regions& regions, Region& region, const Seen& seen, const 
 
 void prune_terminated(Region& region, const Rows& rows, base::Micros before) {
   for (const auto& [id, instance] : rows.instances) {
-    if (instance.state != instance_state::terminated || instance.terminated.value_or(0) > before || rows.mentioned(id)) continue;
+    if (instance.state != instance_state::terminated || instance.terminated.value_or(0) > before || rows.mentioned(id))
+      continue;
     if (const auto removed = region.files.remove(region.console_log(id));
         !removed.ok() && removed.error().fault() != base::Fault::not_found) {
       base::log_warning("control", "{}: {}", id, removed.error().message());
@@ -188,20 +187,40 @@ void Reconciler::run() {
 }
 
 void Reconciler::pass() {
-  for (const auto& region : regions_.all()) {
-    // One region's host may be away while the others need their rounds.
+  std::vector<std::optional<Seen>> seen;
+  std::vector<Rows> rows;
+  // One region's host may be away while the others need their rounds.
+  const auto guarded = [&](Region& region, const std::string& what, const std::function<void()>& body) {
+    std::string failure;
     try {
-      const Seen seen = look_at_host(*region);
-      const Rows rows = read_rows(*region);
-      look_after_instances(*region, seen, rows);
-      remove_strangers(regions_, *region, seen, rows);
-      prune_terminated(*region, rows, region->clock.now() - options_.keep_terminated);
-      if (options_.network_ready) {
-        for (const auto& vpc_id : vpcs_with_guests(*region)) options_.network_ready(*region, vpc_id);
-      }
+      body();
     } catch (const std::exception& error) {
-      base::log_warning("control", "{}: reconciling: {}", region->name, error.what());
+      failure = error.what();
     }
+    std::string& former = failures_[region.name + ": " + what];
+    if (!failure.empty() && failure != former) {
+      base::log_warning("control", "{}: {}: {}", region.name, what, failure);
+    }
+    former = failure;
+    return failure.empty();
+  };
+  for (const auto& region : regions_.all()) {
+    auto& each = seen.emplace_back();
+    guarded(*region, "looking at the host", [&] { each = look_at_host(*region); });
+  }
+  for (const auto& region : regions_.all()) {
+    if (!guarded(*region, "reading rows", [&] { rows.push_back(read_rows(*region)); })) return;
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Region& region = *regions_.all()[i];
+    if (!seen[i]) continue;
+    guarded(region, "reconciling", [&] {
+      look_after_instances(region, *seen[i], rows[i]);
+      remove_strangers(region, *seen[i], rows[i], rows);
+      prune_terminated(region, rows[i], region.clock.now() - options_.keep_terminated);
+      if (!options_.network_ready) return;
+      for (const auto& vpc_id : vpcs_with_guests(region)) options_.network_ready(region, vpc_id);
+    });
   }
 }
 

@@ -8,11 +8,12 @@
 //   domain, process or directory of nobody           removed
 //   terminated for an hour                           row pruned
 //
-// Owned by the daemon. It changes instances only through jobs of theirs, and looks only at those that no open job names,
-// so it never works against one; a look is made at the host first and at the rows then, so what is removed as nobody's
-// had no row when it was made. start() begins a thread of its own, stop() ends it; pass() is one round, for tests.
+// Owned by the daemon. It changes instances only through jobs of theirs, and looks only at those that no open job works
+// on, so it never works against one; it looks at the host first and at the rows then, so what is removed as nobody's
+// had no row when it was made. start() begins a thread of its own, stop() ends it; pass() is one round.
 
 #include <functional>
+#include <map>
 #include <string>
 #include <thread>
 
@@ -41,6 +42,8 @@ class Reconciler {
 
   Regions& regions_;
   const Options options_;
+  std::map<std::string, std::string>
+      failures_;  // of the last round, so that each is said once; pass() is on one thread
   std::thread thread_;
   base::Mutex mutex_;
   base::Condition changed_;

@@ -31,9 +31,8 @@ http::Response refuse(int status, std::string_view reason) {
 }
 
 http::Response text(std::string body, std::string_view type = "text/plain") {
-  return {.status = 200,
-          .headers = {{"Content-Type", std::string(type)}, {"Server", "EC2ws"}},
-          .body = std::move(body)};
+  return {
+      .status = 200, .headers = {{"Content-Type", std::string(type)}, {"Server", "EC2ws"}}, .body = std::move(body)};
 }
 
 std::optional<int> ttl_of(const http::Request& request) {

@@ -1,9 +1,10 @@
 #pragma once
 // Where the metadata service listens: 169.254.169.254:80 on the bridge of each VPC.
 //
-// Every bridge has that same address, so each listener is bound to its device, and which listener a request came to says
-// whose guest asks. Owned by the daemon; serve() is given to jobs and to the reconciler as network_ready and may be called
-// from any thread, as often as one likes. A bridge that was made anew, as after a restart of libvirt, gets a new listener.
+// Every bridge has that same address, so each listener is bound to its device, and which listener a request came to
+// says whose guest asks. Owned by the daemon; serve() is given to jobs and to the reconciler as network_ready, and may
+// be called from any thread, as often as one likes, until stop(). A bridge that was made anew, as after a restart of
+// libvirt, gets a new listener.
 
 #include <map>
 #include <memory>
@@ -31,7 +32,7 @@ class MetadataListeners {
   struct Place {
     control::Region* region = nullptr;
     std::string vpc_id;
-    unsigned device = 0;        // the kernel's number of the bridge
+    unsigned device = 0;  // the kernel's number of the bridge
     http::ListenerId listener = 0;
   };
   using Key = std::pair<std::string, std::string>;  // region, vpc

@@ -1,8 +1,8 @@
 #pragma once
 // Session tokens of IMDSv2: what proves that a caller could send a PUT and read its answer.
 //
-// Nothing is kept: a token carries the moment at which it ends, signed for one instance with a secret of this process. A
-// token of before a restart is refused, and clients then ask for another one. Thread-safe.
+// Nothing is kept: a token carries the moment at which it ends, signed for one instance with a secret of this process.
+// A token of before a restart is refused, and clients then ask for another one. Thread-safe.
 
 #include <string>
 #include <string_view>
