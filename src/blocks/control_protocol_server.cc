@@ -24,6 +24,7 @@ using base::Result;
 using base::Status;
 
 constexpr int backlog = 16;
+constexpr auto full_pause = std::chrono::milliseconds(20);
 
 Status address_of(const base::Path& path, sockaddr_un& address) {
   address = {};
@@ -123,6 +124,11 @@ void ControlServer::join_ended() {
   for (auto& connection : ended) connection.thread.join();
 }
 
+bool ControlServer::full() {
+  base::Lock lock(mutex_);
+  return connections_.size() >= options_.max_connections;
+}
+
 void ControlServer::accept_until_stopped() {
   while (true) {
     const bool ready = wait_readable(listener_.get(), stop_event_.get(), std::chrono::seconds(60));
@@ -132,6 +138,11 @@ void ControlServer::accept_until_stopped() {
     }
     join_ended();
     if (!ready) continue;
+    if (full()) {
+      // Callers wait in the listener's queue until somebody leaves, or their own deadline is over.
+      wait_readable(-1, stop_event_.get(), full_pause);
+      continue;
+    }
     Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!socket) {
       // Out of descriptors, say: the caller stays in the queue, so this must not spin.
@@ -142,11 +153,6 @@ void ControlServer::accept_until_stopped() {
                   .tv_usec = static_cast<suseconds_t>(options_.idle_limit.count() % 1000 * 1000)};
     (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     base::Lock lock(mutex_);
-    if (connections_.size() >= options_.max_connections) {
-      (void)send_all(socket.get(), R"({"v":1,"ok":false,"fault":"busy","message":"too many control connections"})"
-                                   "\n");
-      continue;
-    }
     auto& connection = connections_.emplace_back();
     connection.socket = std::move(socket);
     connection.thread = std::thread([this, &connection] {

@@ -2,8 +2,8 @@
 // Serves a VolumeService to whoever connects to a listening Unix stream socket.
 //
 // Owned by the disk server's wiring, which starts it after nbdkit has forked; the service is lent. One thread accepts;
-// each connection, of which there are at most max_connections, has a thread of its own because a call may wait for the
-// disk. A connection that sends nothing for idle_limit, or a line that is too long, is closed. The destructor
+// each connection has a thread of its own because a call may wait for the disk. With max_connections of them the next
+// callers wait in the listener's queue. A connection that sends nothing for idle_limit, or a line that is too long, is closed. The destructor
 // disconnects everybody and waits for calls that are under way.
 
 #include <chrono>
@@ -44,6 +44,7 @@ class ControlServer {
   void accept_until_stopped();
   void serve(Connection& connection);
   void join_ended();
+  bool full();
 
   VolumeService& service_;
   const Options options_;
