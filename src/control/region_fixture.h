@@ -156,7 +156,12 @@ class RegionFixture {
       done = body(*open);
     } else {
       done = idle_volumes_->open({.volume = volume_id, .epoch = epoch, .key = {}});
-      if (done) done = body(*idle_volumes_->find(volume_id));
+      if (done) {
+        // A job that had it open too may just have closed it.
+        const auto open = idle_volumes_->find(volume_id);
+        if (!open) throw std::runtime_error(volume_id + " was closed");
+        done = body(*open);
+      }
       if (auto closed = idle_volumes_->close(volume_id); done && !closed) done = closed;
     }
     if (!done) throw std::runtime_error(volume_id + ": " + done.error().message());

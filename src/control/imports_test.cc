@@ -1,0 +1,183 @@
+#include "control/imports.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "base/api_error.h"
+#include "base/process.h"
+#include "catalog/blocks.h"
+#include "control/garbage.h"
+#include "control/partition_table.h"
+#include "control/region_fixture.h"
+#include "control/usage.h"
+
+namespace kiln::control {
+namespace {
+
+using Fixture = RegionFixture;
+using blocks::ImageFormat;
+
+template <class Body>
+std::string refusal(Body body) {
+  try {
+    body();
+  } catch (const base::ApiError& e) {
+    return e.code() + ": " + e.what();
+  }
+  return "no error";
+}
+
+// A qcow2 file made by qemu-img, of a disk with bytes at its start.
+base::Fd qcow2(Fixture& world, const base::Bytes& bytes, const std::vector<std::string>& options = {}) {
+  const auto raw = world.directory() / "disk.raw", made = world.directory() / "disk.qcow2";
+  std::ofstream(raw, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  std::vector<std::string> arguments{"qemu-img", "convert", "-f", "raw", "-O", "qcow2"};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  arguments.insert(arguments.end(), {raw.string(), made.string()});
+  const auto ended = base::run({.arguments = arguments}, std::chrono::seconds(60));
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  return base::Fd(::open(made.c_str(), O_RDWR | O_CLOEXEC));
+}
+
+void expect_nothing_left(Fixture& world) {
+  auto& region = world.region();
+  EXPECT_TRUE(describe_images(region, world.alice, {}).empty());
+  EXPECT_TRUE(describe_snapshots(region, world.alice, {}).empty());
+  collect(region, {.grace = 0});
+  EXPECT_EQ(usage(region).store_bytes, 0U);
+  catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
+    EXPECT_TRUE(catalog::sessions(txn, region.name).empty());
+    EXPECT_TRUE(catalog::roots(txn, region.name).empty());
+    return true;
+  });
+  const auto names = region.files.list(region.directory / "imports");
+  EXPECT_TRUE(!names || names->empty());
+}
+
+TEST(Imports, a_raw_disk_becomes_an_image_and_holes_cost_nothing) {
+  Fixture world;
+  auto bytes = Fixture::pattern(1 << 20, 1);
+  auto fd = world.file(bytes);
+  ASSERT_EQ(::ftruncate(fd.get(), std::int64_t{100} << 30), 0);
+  std::vector<ImportProgress> seen;
+  const auto made = import_image(world.region(), world.alice, fd.get(), {.name = "sparse", .description = "big"}, [&](const auto& p) {
+    seen.push_back(p);
+    return true;
+  });
+  EXPECT_EQ(made.total.total_bytes, std::uint64_t{100} << 30);
+  EXPECT_EQ(made.total.new_bytes, 1U << 20);
+  EXPECT_LT(made.total.stored_bytes, 2U << 20);
+  ASSERT_FALSE(seen.empty());
+  EXPECT_EQ(seen.back().done_bytes, seen.back().total_bytes);
+  const auto image = describe_images(world.region(), world.alice, {.ids = {made.image_id}}).at(0);
+  EXPECT_EQ(image.image.state, "available");
+  EXPECT_EQ(image.devices.at(0).size_gib, 100);
+  const auto volume = world.volume(world.alice, made.snapshot_id);
+  EXPECT_EQ(world.read(volume, 0, 1 << 20), bytes);
+}
+
+TEST(Imports, the_same_disk_again_stores_nothing) {
+  Fixture world;
+  const auto bytes = Fixture::pattern(3 << 20, 1);
+  world.import_disk("one", bytes);
+  const auto again = world.import_disk("two", bytes);
+  EXPECT_EQ(again.total.new_bytes, 0U);
+  EXPECT_EQ(again.total.stored_bytes, 0U);
+  EXPECT_EQ(again.total.known_bytes, 3U << 20);
+}
+
+TEST(Imports, a_qcow2_disk_is_converted) {
+  Fixture world;
+  const auto bytes = Fixture::pattern(3 << 20, 4);
+  for (const auto& options : std::vector<std::vector<std::string>>{{}, {"-c"}, {"-o", "compat=0.10"}}) {
+    const auto fd = qcow2(world, bytes, options);
+    const auto made = import_image(world.region(), world.alice, fd.get(),
+                                   {.name = "q" + base::new_uuid(), .format = ImageFormat::qcow2});
+    EXPECT_EQ(world.read(world.volume(world.alice, made.snapshot_id), 0, 3 << 20), bytes);
+  }
+}
+
+TEST(Imports, files_that_are_not_what_they_say_are_refused_and_leave_nothing) {
+  Fixture world;
+  auto& region = world.region();
+  const auto import = [&](int fd, ImageFormat format) {
+    return refusal([&] { import_image(region, world.alice, fd, {.name = "evil", .format = format}); });
+  };
+  const auto good = qcow2(world, Fixture::pattern(1 << 20, 1));
+  EXPECT_TRUE(import(good.get(), ImageFormat::raw).starts_with("InvalidParameterValue: The file is refused"));
+  EXPECT_TRUE(import(world.file(Fixture::pattern(1 << 20, 1)).get(), ImageFormat::qcow2).starts_with("InvalidParameterValue"));
+
+  const auto backed = world.directory() / "backed.qcow2";
+  const auto ended = base::run({.arguments = {"qemu-img", "create", "-f", "qcow2", "-F", "raw", "-b",
+                                              (world.directory() / "disk.raw").string(), backed.string()}},
+                               std::chrono::seconds(60));
+  ASSERT_EQ(ended.exit_code, 0) << ended.output;
+  const base::Fd with_backing(::open(backed.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_TRUE(import(with_backing.get(), ImageFormat::qcow2).starts_with("InvalidParameterValue: The file is refused"));
+
+  struct stat about {};
+  ASSERT_EQ(::fstat(good.get(), &about), 0);
+  ASSERT_EQ(::ftruncate(good.get(), about.st_size / 2), 0);
+  EXPECT_TRUE(import(good.get(), ImageFormat::qcow2).starts_with("InvalidParameterValue")) << import(good.get(), ImageFormat::qcow2);
+
+  EXPECT_TRUE(import(world.file(Fixture::pattern(1'000'000, 1)).get(), ImageFormat::raw).starts_with("InvalidParameterValue"));
+  EXPECT_TRUE(import(world.file({}).get(), ImageFormat::raw).starts_with("InvalidParameterValue"));
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  EXPECT_TRUE(import(ends[0], ImageFormat::raw).starts_with("InvalidParameterValue"));
+  ::close(ends[0]);
+  ::close(ends[1]);
+  expect_nothing_left(world);
+}
+
+TEST(Imports, a_truncated_download_is_known_by_its_partition_table) {
+  Fixture world;
+  // The MBR of a disk with one partition from sector 2048 on, 8 MiB long.
+  auto bytes = Fixture::pattern(4 << 20, 1);
+  std::fill(bytes.begin(), bytes.begin() + 512, std::byte{});
+  const std::uint8_t entry[] = {0x80, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 64, 0, 0};
+  std::memcpy(bytes.data() + 446, entry, sizeof entry);
+  bytes[510] = std::byte{0x55};
+  bytes[511] = std::byte{0xaa};
+  EXPECT_EQ(partitioned_bytes(std::span(bytes).first(1024)), (2048U + 16384U) * 512);
+  EXPECT_NE(refusal([&] { world.import_disk("short", bytes); }).find("truncated"), std::string::npos);
+  expect_nothing_left(world);
+  bytes.resize((2048 + 16384) * 512);
+  world.import_disk("whole", bytes);
+}
+
+TEST(Imports, one_that_is_given_up_half_way_leaves_nothing) {
+  Fixture world;
+  const auto fd = world.file(Fixture::pattern(8 << 20, 1));
+  EXPECT_TRUE(refusal([&] {
+                import_image(world.region(), world.alice, fd.get(), {.name = "stopped"}, [](const auto&) { return false; });
+              }).starts_with("OperationCanceled"));
+  expect_nothing_left(world);
+}
+
+TEST(Imports, a_name_that_is_taken_is_refused_before_anything_is_read) {
+  Fixture world;
+  world.import_disk("taken", Fixture::pattern(1 << 20, 1));
+  bool asked = false;
+  const auto fd = world.file(Fixture::pattern(1 << 20, 2));
+  EXPECT_TRUE(refusal([&] {
+                import_image(world.region(), world.alice, fd.get(), {.name = "taken"}, [&](const auto&) { return asked = true; });
+              }).starts_with("InvalidAMIName.Duplicate"));
+  EXPECT_FALSE(asked);
+}
+
+TEST(Imports, what_a_dead_daemon_was_importing_is_collected_after_its_restart) {
+  Fixture world;
+  catalog::in_txn(world.region().catalog, [&](catalog::Txn& txn) {
+    catalog::insert(txn, catalog::Session{.region = "us-east-1", .id = "s-1", .heartbeat = 1});
+    catalog::insert(txn, catalog::Pack{.region = "us-east-1", .id = blocks::PackId::make().text(), .kind = "data", .state = "uploading", .session = "s-1"});
+    return true;
+  });
+  world.restart();
+  expect_nothing_left(world);
+}
+
+}  // namespace
+}  // namespace kiln::control
