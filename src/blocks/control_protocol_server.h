@@ -3,8 +3,8 @@
 //
 // Owned by the disk server's wiring, which starts it after nbdkit has forked; the service is lent. One thread accepts;
 // each connection has a thread of its own because a call may wait for the disk. With max_connections of them the next
-// callers wait in the listener's queue. A connection that sends nothing for idle_limit, or a line that is too long, is closed. The destructor
-// disconnects everybody and waits for calls that are under way.
+// callers wait in the listener's queue. A connection that sends nothing for idle_limit, or a line that is too long, is
+// closed. The destructor disconnects everybody and waits for calls that are under way.
 
 #include <chrono>
 #include <list>
