@@ -67,7 +67,8 @@ fetch_debs() {
   # Into a directory of its own first: a download that is cut off leaves nothing that looks whole.
   local partial
   partial=$(mktemp -d "$cache/partial.XXXXXX")
-  if ! (cd "$partial" && apt-get -q -o APT::Sandbox::User="$(id -un)" download "${wanted[@]}") >"$partial/log" 2>&1; then
+  if ! (cd "$partial" && apt-get -q -o "APT::Sandbox::User=$(id -un)" download "${wanted[@]}") \
+    >"$partial/log" 2>&1; then
     cat "$partial/log" >&2
     echo "cannot download ${wanted[*]} (is 'apt-get update' due?)" >&2
     rm -rf "$partial"

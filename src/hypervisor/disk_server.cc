@@ -144,9 +144,9 @@ void DiskServers::start(const DiskServer& server) const {
   auto nbd = listen_aside({.path = nbd_socket(server), .mode = 0660, .group = options_.socket_group});
   auto control = listen_aside({.path = control_socket(server), .mode = 0600});
 
-  // With LISTEN_FDS nbdkit stays in the foreground and ends with its parent (1.32 asks the kernel for it); its parent is
-  // init by then, because start_detached leaves no other. LISTEN_PID must be nbdkit's own pid, which only a program that
-  // becomes nbdkit can know beforehand.
+  // With LISTEN_FDS nbdkit ends with its parent (1.32 asks the kernel for it); its parent is init by then, because
+  // start_detached leaves no other. LISTEN_PID must be nbdkit's own pid, which only a program that becomes nbdkit can
+  // know beforehand.
   std::vector<std::string> arguments = {
       "/bin/sh", "-c", R"(LISTEN_PID=$$ LISTEN_FDS=1 exec "$@")", "sh", options_.nbdkit, "--foreground",
       "--pidfile", pid_file(server), options_.plugin};

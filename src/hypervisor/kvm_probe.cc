@@ -30,7 +30,8 @@ constexpr std::uint64_t code_at = 0x1000;
 constexpr std::uint64_t page_tables_at = 0x2000;  // three pages
 constexpr std::uint64_t stack_at = 0x8000;
 
-// mov ecx, 10'000'000; again: dec ecx; jnz again; mov al, 'P'; out 0xe9, al; hlt. The bytes mean the same in both modes.
+// mov ecx, 10'000'000; again: dec ecx; jnz again; mov al, 'P'; out 0xe9, al; hlt
+// The bytes mean the same in both modes.
 constexpr std::uint8_t code[] = {0xb9, 0x80, 0x96, 0x98, 0x00, 0xff, 0xc9, 0x75, 0xfc, 0xb0, 0x50, 0xe6, 0xe9, 0xf4};
 
 kvm_segment segment(Mode mode, bool is_code) {

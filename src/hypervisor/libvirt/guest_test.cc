@@ -59,14 +59,16 @@ class Guest : public testing::Test {
     spec_.instance_id = base::new_id("i");
     spec_.uuid = "ec2" + base::new_uuid().substr(3);
     spec_.instance_type = "t3.nano";
-    spec_.memory_bytes = 192 << 20;
+    spec_.memory_bytes = 128 << 20;
     spec_.nic = {.vpc_id = network_.vpc_id, .mac = "02:0a:00:00:00:05", .private_ip = "10.77.0.5"};
     run_ = directory_ / spec_.instance_id;
     fs::create_directories(run_ / "disks");
     spec_.console_log = run_ / "console.log";
     spec_.disks = {add_disk("vda")};
     fs::copy_file(image, run_ / "disks" / spec_.disks[0].volume_id);
-    server_ = {.instance_id = spec_.instance_id, .run_directory = run_, .plugin_parameters = {"dir=" + (run_ / "disks").string()}};
+    server_ = {.instance_id = spec_.instance_id,
+               .run_directory = run_,
+               .plugin_parameters = {"dir=" + (run_ / "disks").string()}};
     host_ = make_host("test");
     host_->ensure_network(network_);
     host_->add_address(spec_.nic, "ip-10-77-0-5");
@@ -92,7 +94,7 @@ class Guest : public testing::Test {
   }
 
   std::string console() const { return read_text(spec_.console_log); }
-  bool console_says(const std::string& text, int times = 1, seconds limit = seconds(40)) const {
+  bool console_says(const std::string& text, int times = 1, seconds limit = seconds(180)) const {
     return wait_for([&] { return count_of(console(), text) >= times; }, limit);
   }
   bool becomes(Power power, seconds limit = seconds(60)) const {
@@ -198,7 +200,9 @@ TEST_F(Guest, sees_no_error_when_its_disk_server_is_killed_under_writes) {
   };
   type("(" + write_forever("/root/load") + ") & " + write_forever("/dev/vdb"));
   const auto both_written = [&](int times) {
-    return [this, root = count_of(console(), "-/root/load\r") + times, plugged = count_of(console(), "-/dev/vdb\r") + times] {
+    const int root = count_of(console(), "-/root/load\r") + times;
+    const int plugged = count_of(console(), "-/dev/vdb\r") + times;
+    return [this, root, plugged] {
       if (host_->state(spec_.instance_id).io_error) host_->resume(spec_.instance_id);  // as the daemon does it
       return count_of(console(), "-/root/load\r") >= root && count_of(console(), "-/dev/vdb\r") >= plugged;
     };

@@ -41,9 +41,9 @@ GuestStatistics LibvirtHost::statistics(const std::string& instance_id) {
   if (virDomainIsActive(domain.get()) != 1) return {};
   virDomainPtr asked[] = {domain.get(), nullptr};
   virDomainStatsRecordPtr* raw = nullptr;
-  const int count = virDomainListGetStats(
-      asked, VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK,
-      &raw, 0);
+  constexpr unsigned wanted =
+      VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK;
+  const int count = virDomainListGetStats(asked, wanted, &raw, 0);
   check(count, "statistics of " + instance_id);
   const std::unique_ptr<virDomainStatsRecordPtr, FreeRecords> records(raw);
   if (count == 0) return {};
