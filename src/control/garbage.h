@@ -6,9 +6,10 @@
 //            deduplication, still readable
 //   delete   condemned by an earlier mark, for the grace, and still unreferenced in this one
 //
-// collect runs on a job's or a CLI request's thread, for minutes on a large store; two at once are safe. After a crash
-// the next one goes on. It deletes nothing when there is no root while there are packs, when a root cannot be read, or
-// when more than a fifth of the bytes (and more than 1 GiB) would go, unless force.
+// collect runs on a CLI request's thread, for minutes on a large store; two at once are safe. After a crash the next
+// one goes on. It throws, and condemns and deletes nothing, when a root cannot be read. Without force it deletes
+// nothing when more than 1 GiB would go and that is more than a fifth of the store, or there is no root at all: a small
+// store is emptied without being asked about.
 
 #include <string>
 
@@ -24,7 +25,7 @@ struct CollectOptions {
 struct Collected {
   std::int64_t epoch = 0;
   std::uint64_t roots = 0;
-  std::uint64_t packs = 0, bytes = 0, live_bytes = 0;   // before
+  std::uint64_t packs = 0, bytes = 0, live_bytes = 0;  // before
   std::uint64_t condemned_packs = 0, condemned_bytes = 0;
   std::uint64_t deleted_packs = 0, deleted_bytes = 0;
   std::string refused;  // not empty: why nothing was deleted

@@ -81,8 +81,11 @@ TEST(Garbage, an_upload_keeps_what_it_has_stored_and_what_it_builds_on) {
   EXPECT_EQ(collect(region, {.grace = 0}).deleted_packs, 0U);
   session.commit([&](const auto& body) { region.catalog.run_in_txn(body); },
                  [&](catalog::Txn& txn) {
-                   catalog::insert(txn, catalog::Root{.region = region.name, .kind = "snapshot", .owner = "snap-1",
-                                                      .digest = stored.root.hex(), .size_bytes = 8 << 20});
+                   catalog::insert(txn, catalog::Root{.region = region.name,
+                                                      .kind = "snapshot",
+                                                      .owner = "snap-1",
+                                                      .digest = stored.root.hex(),
+                                                      .size_bytes = 8 << 20});
                  });
   collect(region, {.grace = 0});
   EXPECT_TRUE(verify(region).bad.empty());
@@ -118,8 +121,11 @@ TEST(Garbage, a_commit_whose_chunks_were_condemned_meanwhile_stores_them_again) 
   EXPECT_EQ(collect(region, {.grace = base::seconds(3600)}).condemned_packs, 2U);
   session.commit([&](const auto& body) { region.catalog.run_in_txn(body); },
                  [&](catalog::Txn& txn) {
-                   catalog::insert(txn, catalog::Root{.region = region.name, .kind = "snapshot", .owner = "snap-1",
-                                                      .digest = stored.root.hex(), .size_bytes = 1 << 20});
+                   catalog::insert(txn, catalog::Root{.region = region.name,
+                                                      .kind = "snapshot",
+                                                      .owner = "snap-1",
+                                                      .digest = stored.root.hex(),
+                                                      .size_bytes = 1 << 20});
                  });
   collect(region, {.grace = 0});
   EXPECT_TRUE(packs(world, "condemned").empty());
@@ -170,8 +176,8 @@ TEST(Garbage, usage_says_what_goes_with_an_image) {
   const auto shared = Fixture::pattern(2 << 20, 1);
   auto both = shared;
   base::append(both, Fixture::pattern(1 << 20, 2));
-  const auto a = world.import_disk("a", shared);
-  const auto b = world.import_disk("b", both);
+  const auto a = world.import_disk("one", shared);
+  const auto b = world.import_disk("two", both);
   const auto used = usage(region);
   ASSERT_EQ(used.images.size(), 2U);
   EXPECT_EQ(used.images[0].image.id, a.image_id);

@@ -15,21 +15,28 @@ using catalog::ImageDevice;
 
 bool is_device_name(const std::string& name) {
   return !name.empty() && name.size() <= 64 &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-") == std::string::npos;
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-") ==
+             std::string::npos;
 }
 
 ImageDevice device_of(const std::string& region, const std::string& image_id, const ImageDeviceRequest& entry) {
   if (!entry.virtual_name.empty() && entry.has_ebs) {
     refuse("Device '" + entry.device_name + "' has both a virtual name and an EBS volume.");
   }
-  ImageDevice device{.region = region, .image_id = image_id, .device_name = entry.device_name,
-                     .snapshot_id = entry.snapshot_id, .size_gib = entry.size_gib.value_or(0),
+  ImageDevice device{.region = region,
+                     .image_id = image_id,
+                     .device_name = entry.device_name,
+                     .snapshot_id = entry.snapshot_id,
+                     .size_gib = entry.size_gib.value_or(0),
                      .volume_type = entry.volume_type.empty() ? "gp3" : entry.volume_type,
-                     .delete_on_termination = entry.delete_on_termination.value_or(true), .iops = entry.iops,
-                     .throughput = entry.throughput, .virtual_name = entry.virtual_name};
+                     .delete_on_termination = entry.delete_on_termination.value_or(true),
+                     .iops = entry.iops,
+                     .throughput = entry.throughput,
+                     .virtual_name = entry.virtual_name};
   if (!entry.virtual_name.empty()) {
     if (!entry.virtual_name.starts_with("ephemeral")) {
-      refuse("Virtual name '" + entry.virtual_name + "' of device '" + entry.device_name + "' is not ephemeral0 to ephemeral23.");
+      refuse("Virtual name '" + entry.virtual_name + "' of device '" + entry.device_name +
+             "' is not ephemeral0 to ephemeral23.");
     }
     return device;
   }
@@ -43,7 +50,8 @@ ImageDevice device_of(const std::string& region, const std::string& image_id, co
     refuse("Device '" + entry.device_name + "' needs a snapshot or a size.");
   }
   if (entry.size_gib && (*entry.size_gib < 1 || *entry.size_gib > 65'536)) {
-    refuse("Volume size " + std::to_string(*entry.size_gib) + " of device '" + entry.device_name + "' is not between 1 and 65536 GiB.");
+    refuse("Volume size " + std::to_string(*entry.size_gib) + " of device '" + entry.device_name +
+           "' is not between 1 and 65536 GiB.");
   }
   return device;
 }

@@ -45,17 +45,22 @@ const ImageDeviceRequest* entry_for(const NewImageOfInstance& what, const std::s
 void check_change(const ImageDeviceRequest& entry, const catalog::Volume& volume) {
   const bool other_size = entry.size_gib && *entry.size_gib != volume.size_gib;
   if (other_size || entry.encrypted || !entry.snapshot_id.empty() || !entry.virtual_name.empty()) {
-    refuse_mapping("The size, encryption and snapshot of device '" + entry.device_name +
-                   "' are those of volume " + volume.id + " and cannot be changed.");
+    refuse_mapping("The size, encryption and snapshot of device '" + entry.device_name + "' are those of volume " +
+                   volume.id + " and cannot be changed.");
   }
 }
 
 ImageDevice device_of(const catalog::Attachment& attachment, const catalog::Volume& volume,
                       const ImageDeviceRequest* entry, const std::string& image_id) {
-  ImageDevice device{.region = volume.region, .image_id = image_id, .device_name = attachment.device_name,
-                     .snapshot_id = base::new_id("snap"), .size_gib = volume.size_gib,
-                     .volume_type = volume.volume_type, .delete_on_termination = attachment.delete_on_termination,
-                     .iops = volume.iops, .throughput = volume.throughput};
+  ImageDevice device{.region = volume.region,
+                     .image_id = image_id,
+                     .device_name = attachment.device_name,
+                     .snapshot_id = base::new_id("snap"),
+                     .size_gib = volume.size_gib,
+                     .volume_type = volume.volume_type,
+                     .delete_on_termination = attachment.delete_on_termination,
+                     .iops = volume.iops,
+                     .throughput = volume.throughput};
   if (volume.volume_type != "io1" && volume.volume_type != "io2" && volume.volume_type != "gp3") device.iops.reset();
   if (entry != nullptr) {
     check_change(*entry, volume);
@@ -138,7 +143,8 @@ bool cut_is_made(const std::vector<Snapshot>& snapshots) {
 }
 
 std::optional<catalog::Instance> instance_now(Region& region, const std::string& id) {
-  return catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return catalog::find_instance(txn, region.name, id); });
+  return catalog::in_read(region.catalog,
+                          [&](catalog::Txn& txn) { return catalog::find_instance(txn, region.name, id); });
 }
 
 // The guest is off on our account: it runs as far as its owner was told.
@@ -158,7 +164,8 @@ void step_boot(Region& region, jobs::Context& job) {
   if (to_reboot(region, job, instance)) boot_guest(region, job, *instance);
 }
 
-Status cut_together(Region& region, const std::vector<Snapshot>& snapshots, std::map<std::string, std::uint64_t>& generations) {
+Status cut_together(Region& region, const std::vector<Snapshot>& snapshots,
+                    std::map<std::string, std::uint64_t>& generations) {
   std::vector<std::string> volumes;
   std::vector<blocks::SealVolume> cuts;
   for (const auto& snapshot : snapshots) {
@@ -192,7 +199,9 @@ void step_cut(Region& region, jobs::Context& job) {
       if (snapshot.state != "pending") continue;
       snapshot.generation = static_cast<std::int64_t>(generations[snapshot.id]);
       catalog::update(txn, snapshot);
-      region.jobs.start(txn, {.region = region.name, .kind = "create-snapshot", .subject = snapshot.volume_id,
+      region.jobs.start(txn, {.region = region.name,
+                              .kind = "create-snapshot",
+                              .subject = snapshot.volume_id,
                               .arguments = {{"snapshot", snapshot.id}}});
     }
   });
@@ -225,14 +234,16 @@ Image create_image(Region& region, const Principal& caller, const NewImageOfInst
     catalog::insert(txn, row);
     for (const auto& device : planned.devices) catalog::insert(txn, device);
     for (const auto& [snapshot_id, volume_id] : planned.snapshots) {
-      auto snapshot = add_snapshot(txn, region, snapshot_id, volume_id,
-                                   "Created by CreateImage(" + instance.id + ") for " + id);
+      auto snapshot =
+          add_snapshot(txn, region, snapshot_id, volume_id, "Created by CreateImage(" + instance.id + ") for " + id);
       snapshot.image_id = id;
       catalog::update(txn, snapshot);
       add_tags(txn, region, caller.account, snapshot_id, what.snapshot_tags);
     }
     add_tags(txn, region, caller.account, id, what.image_tags);
-    region.jobs.start(txn, {.region = region.name, .kind = "create-image", .subject = instance.id,
+    region.jobs.start(txn, {.region = region.name,
+                            .kind = "create-image",
+                            .subject = instance.id,
                             .arguments = {{"image", id}, {"reboot", what.reboot == Reboot::yes ? "yes" : "no"}}});
     return row;
   });

@@ -57,12 +57,22 @@ void check_enumerations(const NewImage& what) {
 }
 
 Image image_row(Region& region, const Principal& caller, const NewImage& what, const std::string& id) {
-  return {.region = region.name, .id = id, .account = caller.account, .name = what.name,
-          .description = what.description, .architecture = what.architecture, .state = "available",
-          .root_device_name = what.root_device_name, .virtualization_type = "hvm", .boot_mode = what.boot_mode,
-          .imds_support = what.imds_support, .tpm_support = what.tpm_support,
-          .sriov_net_support = what.sriov_net_support, .ena_support = what.ena_support,
-          .location = caller.account + "/" + what.name, .created = region.clock.now()};
+  return {.region = region.name,
+          .id = id,
+          .account = caller.account,
+          .name = what.name,
+          .description = what.description,
+          .architecture = what.architecture,
+          .state = "available",
+          .root_device_name = what.root_device_name,
+          .virtualization_type = "hvm",
+          .boot_mode = what.boot_mode,
+          .imds_support = what.imds_support,
+          .tpm_support = what.tpm_support,
+          .sriov_net_support = what.sriov_net_support,
+          .ena_support = what.ena_support,
+          .location = caller.account + "/" + what.name,
+          .created = region.clock.now()};
 }
 
 // The snapshots that the devices name are the caller's and completed, and fit.
@@ -72,8 +82,8 @@ void settle_snapshots(catalog::Txn& txn, Region& region, const Principal& caller
     if (device.snapshot_id.empty()) continue;
     const auto snapshot = snapshot_of(txn, region, caller.account, device.snapshot_id);
     if (snapshot.state != "completed") {
-      throw ApiError("InvalidBlockDeviceMapping", "Snapshot " + snapshot.id + " is " + snapshot.state +
-                                                      "; an image needs completed snapshots.");
+      throw ApiError("InvalidBlockDeviceMapping",
+                     "Snapshot " + snapshot.id + " is " + snapshot.state + "; an image needs completed snapshots.");
     }
     check_fits(device, snapshot);
   }
@@ -82,8 +92,7 @@ void settle_snapshots(catalog::Txn& txn, Region& region, const Principal& caller
 }  // namespace
 
 void check_image_name(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& name) {
-  constexpr std::string_view allowed =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789()[] ./-'@_";
+  constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789()[] ./-'@_";
   if (name.size() < 3 || name.size() > 128 || name.find_first_not_of(allowed) != std::string::npos) {
     throw ApiError("InvalidAMIName.Malformed",
                    "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', "

@@ -32,9 +32,8 @@ void check_id(const std::string& id) {
 [[noreturn]] void not_found(const std::vector<std::string>& ids) {
   std::string list;
   for (const auto& id : ids) list += (list.empty() ? "" : ", ") + id;
-  throw ApiError("InvalidAMIID.NotFound",
-                 ids.size() == 1 ? "The image id '[" + list + "]' does not exist"
-                                 : "The image ids '[" + list + "]' do not exist");
+  throw ApiError("InvalidAMIID.NotFound", ids.size() == 1 ? "The image id '[" + list + "]' does not exist"
+                                                          : "The image ids '[" + list + "]' do not exist");
 }
 
 [[noreturn]] void unavailable(const std::string& id) {
@@ -46,7 +45,8 @@ bool may_see(catalog::Txn& txn, const Region& region, const Image& image, const 
 }
 
 // Images of the query's ids. A deregistered one is left out while instances of it live, and unknown afterwards.
-std::vector<Image> by_ids(catalog::Txn& txn, Region& region, const Principal& caller, const std::vector<std::string>& ids) {
+std::vector<Image> by_ids(catalog::Txn& txn, Region& region, const Principal& caller,
+                          const std::vector<std::string>& ids) {
   std::vector<Image> found;
   std::vector<std::string> missing;
   for (const auto& id : ids) check_id(id);
@@ -165,7 +165,8 @@ std::vector<ImageDetails> describe_images(Region& region, const Principal& calle
              (image.state == "disabled" && !query.include_disabled && query.ids.empty());
     });
     std::map<std::string, std::vector<catalog::ImageDevice>> devices;
-    for (auto& row : catalog::select<catalog::ImageDevice>(txn, "WHERE region = $1 ORDER BY image_id, position", {region.name})) {
+    for (auto& row :
+         catalog::select<catalog::ImageDevice>(txn, "WHERE region = $1 ORDER BY image_id, position", {region.name})) {
       devices[row.image_id].push_back(std::move(row));
     }
     std::map<std::string, std::vector<catalog::Tag>> tags;
@@ -204,7 +205,8 @@ std::vector<DeletedSnapshot> deregister_image(Region& region, const Principal& c
   });
 }
 
-std::vector<catalog::LaunchPermission> image_permissions(Region& region, const Principal& caller, const std::string& id) {
+std::vector<catalog::LaunchPermission> image_permissions(Region& region, const Principal& caller,
+                                                         const std::string& id) {
   return catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
     own_image(txn, region, caller, id);
     return catalog::launch_permissions(txn, region.name, id);
@@ -217,7 +219,8 @@ void change_image(Region& region, const Principal& caller, const std::string& id
     throw ApiError("InvalidParameterValue", "The description is longer than 255 characters.");
   }
   if (changes.imds_support && *changes.imds_support != "v2.0") {
-    throw ApiError("InvalidParameterValue", "Value (" + *changes.imds_support + ") for parameter imdsSupport is invalid. Expected: 'v2.0'.");
+    throw ApiError("InvalidParameterValue",
+                   "Value (" + *changes.imds_support + ") for parameter imdsSupport is invalid. Expected: 'v2.0'.");
   }
   region.catalog.run_in_txn([&](catalog::Txn& txn) {
     auto image = own_image(txn, region, caller, id);

@@ -35,8 +35,8 @@ struct ImageDeviceRequest {
 
 struct NewImage {
   std::string name, description = {};
-  std::string architecture = {};          // empty: i386, as AWS has it, which nothing here runs
-  std::string virtualization_type = {};   // empty: hvm
+  std::string architecture = {};         // empty: i386, as AWS has it, which nothing here runs
+  std::string virtualization_type = {};  // empty: hvm
   std::string root_device_name = {};
   std::string boot_mode = {}, imds_support = {}, tpm_support = {}, sriov_net_support = {};
   bool ena_support = false;
@@ -57,7 +57,7 @@ catalog::Image create_image(Region& region, const Principal& caller, const NewIm
 
 struct DeletedSnapshot {
   std::string snapshot_id;
-  std::string code;                       // success skipped missing-permissions internal-error client-error
+  std::string code;  // success skipped missing-permissions internal-error client-error
 };
 enum class WithSnapshots { no, yes };
 std::vector<DeletedSnapshot> deregister_image(Region& region, const Principal& caller, const std::string& image_id,
@@ -71,9 +71,9 @@ struct ImageQuery {
 };
 struct ImageDetails {
   catalog::Image image;
-  std::vector<catalog::ImageDevice> devices;       // by position
+  std::vector<catalog::ImageDevice> devices;  // by position
   bool is_public = false;
-  std::vector<catalog::Tag> tags;                  // the caller's
+  std::vector<catalog::Tag> tags;  // the caller's
 };
 std::vector<ImageDetails> describe_images(Region& region, const Principal& caller, const ImageQuery& query);
 
@@ -82,10 +82,12 @@ catalog::Image visible_image(catalog::Txn& txn, const Region& region, const Prin
 catalog::Image own_image(catalog::Txn& txn, const Region& region, const Principal& caller, const std::string& id);
 // For a launch: exists and is visible (InvalidAMIID.NotFound), is available (InvalidAMIID.Unavailable), is permitted
 // (AuthFailure), in this order.
-catalog::Image image_for_launch(catalog::Txn& txn, Region& region, const Principal& caller, const std::string& image_id);
+catalog::Image image_for_launch(catalog::Txn& txn, Region& region, const Principal& caller,
+                                const std::string& image_id);
 
 // What the owner may read and change of it.
-std::vector<catalog::LaunchPermission> image_permissions(Region& region, const Principal& caller, const std::string& id);
+std::vector<catalog::LaunchPermission> image_permissions(Region& region, const Principal& caller,
+                                                         const std::string& id);
 struct ImageChanges {
   std::optional<std::string> description = {};
   std::optional<std::string> imds_support = {};

@@ -40,7 +40,8 @@ std::vector<catalog::Attachment> disks_of(Fixture& world, const std::string& ins
 
 std::string run(Fixture& world, const std::string& image_id, bool with_data_disk = false) {
   Launch request{.image_id = image_id, .instance_type = "t3.micro"};
-  if (with_data_disk) request.devices.push_back({.device_name = "/dev/sdf", .size_gib = 1, .delete_on_termination = true});
+  if (with_data_disk)
+    request.devices.push_back({.device_name = "/dev/sdf", .size_gib = 1, .delete_on_termination = true});
   const auto launched = launch(world.region(), world.alice, request);
   EXPECT_TRUE(world.settle());
   return launched.instance_ids.at(0);
@@ -53,7 +54,10 @@ std::string state_of(Fixture& world, const std::string& instance_id) {
 }
 
 NewImage new_image(const std::string& name, const std::string& snapshot_id) {
-  return {.name = name, .architecture = "x86_64", .virtualization_type = "hvm", .root_device_name = "/dev/xvda",
+  return {.name = name,
+          .architecture = "x86_64",
+          .virtualization_type = "hvm",
+          .root_device_name = "/dev/xvda",
           .devices = {{.device_name = "/dev/xvda", .has_ebs = true, .snapshot_id = snapshot_id}}};
 }
 
@@ -92,7 +96,8 @@ TEST(Images, what_would_not_launch_is_refused_when_it_is_registered) {
   EXPECT_EQ(refusal([](NewImage& w) { w.root_device_name = "/dev/sda1"; }), "InvalidBlockDeviceMapping");
   EXPECT_EQ(refusal([](NewImage& w) { w.devices.clear(); }), "InvalidBlockDeviceMapping");
   EXPECT_EQ(refusal([](NewImage& w) { w.devices.push_back(w.devices[0]); }), "InvalidBlockDeviceMapping");
-  EXPECT_EQ(refusal([](NewImage& w) { w.devices[0].snapshot_id = "snap-0123456789abcdef0"; }), "InvalidSnapshot.NotFound");
+  EXPECT_EQ(refusal([](NewImage& w) { w.devices[0].snapshot_id = "snap-0123456789abcdef0"; }),
+            "InvalidSnapshot.NotFound");
   EXPECT_EQ(refusal([](NewImage& w) { w.devices[0].encrypted = true; }), "InvalidParameter");
   EXPECT_EQ(refusal([](NewImage& w) { w.tpm_support = "v2.0"; }), "InvalidParameterCombination");
   EXPECT_EQ(code_of([&] { register_image(world.region(), world.bob, new_image("theirs", base.snapshot_id)); }),
@@ -116,9 +121,8 @@ TEST(Images, another_account_sees_what_is_shared_and_may_only_launch_it) {
   auto& region = world.region();
   const auto id = world.import_disk("base", Fixture::pattern(1 << 20, 1)).image_id;
   const auto launches = [&](const Principal& who) {
-    return code_of([&] {
-      region.catalog.run_in_txn([&](catalog::Txn& txn) { image_for_launch(txn, region, who, id); });
-    });
+    return code_of(
+        [&] { region.catalog.run_in_txn([&](catalog::Txn& txn) { image_for_launch(txn, region, who, id); }); });
   };
   EXPECT_TRUE(describe_images(region, world.bob, {}).empty());
   EXPECT_EQ(code_of([&] { describe_images(region, world.bob, {.ids = {id}}); }), "InvalidAMIID.NotFound");
@@ -138,7 +142,8 @@ TEST(Images, another_account_sees_what_is_shared_and_may_only_launch_it) {
   EXPECT_TRUE(describe_images(region, world.bob, {}).at(0).is_public);
   EXPECT_TRUE(describe_images(region, world.bob, {.owners = {"self"}}).empty());
   EXPECT_EQ(describe_images(region, world.bob, {.executable_users = {"all"}}).size(), 1U);
-  EXPECT_EQ(code_of([&] { change_image(region, world.alice, id, {.add_accounts = {"foo"}}); }), "InvalidAMIAttributeItemValue");
+  EXPECT_EQ(code_of([&] { change_image(region, world.alice, id, {.add_accounts = {"foo"}}); }),
+            "InvalidAMIAttributeItemValue");
 }
 
 TEST(Images, unknown_ids_are_named_one_by_one) {
@@ -150,7 +155,8 @@ TEST(Images, unknown_ids_are_named_one_by_one) {
     EXPECT_EQ(e.code(), "InvalidAMIID.NotFound");
     EXPECT_STREQ(e.what(), "The image ids '[ami-0123456789abcdef0, ami-0123456789abcdef1]' do not exist");
   }
-  EXPECT_EQ(code_of([&] { describe_images(world.region(), world.alice, {.ids = {"ami-xyz"}}); }), "InvalidAMIID.Malformed");
+  EXPECT_EQ(code_of([&] { describe_images(world.region(), world.alice, {.ids = {"ami-xyz"}}); }),
+            "InvalidAMIID.Malformed");
 }
 
 TEST(Images, deregistering_deletes_the_snapshots_that_no_other_image_uses) {
@@ -163,7 +169,8 @@ TEST(Images, deregistering_deletes_the_snapshots_that_no_other_image_uses) {
   EXPECT_EQ(deleted[0].code, "skipped");
   deleted = deregister_image(region, world.alice, base.image_id, WithSnapshots::yes);
   EXPECT_EQ(deleted.at(0).code, "success");
-  EXPECT_EQ(code_of([&] { deregister_image(region, world.alice, base.image_id, WithSnapshots::no); }), "InvalidAMIID.Unavailable");
+  EXPECT_EQ(code_of([&] { deregister_image(region, world.alice, base.image_id, WithSnapshots::no); }),
+            "InvalidAMIID.Unavailable");
   EXPECT_EQ(code_of([&] { describe_images(region, world.alice, {.ids = {base.image_id}}); }), "InvalidAMIID.NotFound");
   EXPECT_TRUE(describe_snapshots(region, world.alice, {}).empty());
   const auto collected = collect(region, {.grace = 0});
@@ -200,8 +207,11 @@ TEST(Images, an_image_of_an_instance_has_what_its_guest_wrote) {
   world.write(disks[1].volume_id, 0, Fixture::pattern(1 << 20, 3));
   for (const auto reboot : {Reboot::no, Reboot::yes}) {
     const auto image = create_image(region, world.alice,
-                                    {.instance_id = instance, .name = reboot == Reboot::no ? "warm" : "cold", .reboot = reboot,
-                                     .image_tags = {{"a", "1"}}, .snapshot_tags = {{"b", "2"}}});
+                                    {.instance_id = instance,
+                                     .name = reboot == Reboot::no ? "warm" : "cold",
+                                     .reboot = reboot,
+                                     .image_tags = {{"a", "1"}},
+                                     .snapshot_tags = {{"b", "2"}}});
     EXPECT_EQ(image.state, "pending");
     EXPECT_EQ(describe_images(region, world.alice, {.ids = {image.id}}).size(), 1U);
     ASSERT_TRUE(world.settle());
@@ -242,17 +252,20 @@ TEST(Images, the_mapping_of_an_imaged_instance_may_leave_out_and_add_devices) {
   const auto instance = run(world, base.image_id, true);
   const auto refusal = [&](const ImageDeviceRequest& entry) {
     return code_of([&] {
-      create_image(region, world.alice, {.instance_id = instance, .name = "refused", .reboot = Reboot::no, .devices = {entry}});
+      create_image(region, world.alice,
+                   {.instance_id = instance, .name = "refused", .reboot = Reboot::no, .devices = {entry}});
     });
   };
   EXPECT_EQ(refusal({.device_name = "/dev/sda1", .no_device = true}), "InvalidBlockDeviceMapping");
   EXPECT_EQ(refusal({.device_name = "/dev/sda1", .has_ebs = true, .size_gib = 9}), "InvalidBlockDeviceMapping");
-  const auto image = create_image(
-      region, world.alice,
-      {.instance_id = instance, .name = "changed", .reboot = Reboot::no,
-       .devices = {{.device_name = "/dev/sda1", .has_ebs = true, .delete_on_termination = false},
-                   {.device_name = "/dev/sdf", .no_device = true},
-                   {.device_name = "/dev/sdg", .has_ebs = true, .size_gib = 3}}});
+  const auto image =
+      create_image(region, world.alice,
+                   {.instance_id = instance,
+                    .name = "changed",
+                    .reboot = Reboot::no,
+                    .devices = {{.device_name = "/dev/sda1", .has_ebs = true, .delete_on_termination = false},
+                                {.device_name = "/dev/sdf", .no_device = true},
+                                {.device_name = "/dev/sdg", .has_ebs = true, .size_gib = 3}}});
   ASSERT_TRUE(world.settle());
   const auto listed = describe_images(region, world.alice, {.ids = {image.id}}).at(0);
   EXPECT_EQ(listed.image.state, "available");
@@ -267,18 +280,21 @@ TEST(Images, only_the_owner_of_an_instance_in_a_fitting_state_can_image_it) {
   auto& region = world.region();
   const auto base = world.import_disk("base", Fixture::pattern(1 << 20, 1));
   const auto instance = run(world, base.image_id);
-  EXPECT_EQ(code_of([&] { create_image(region, world.bob, {.instance_id = instance, .name = "theirs"}); }), "InvalidInstanceID.NotFound");
-  EXPECT_EQ(code_of([&] { create_image(region, world.alice, {.instance_id = instance, .name = "base"}); }), "InvalidAMIName.Duplicate");
+  EXPECT_EQ(code_of([&] { create_image(region, world.bob, {.instance_id = instance, .name = "theirs"}); }),
+            "InvalidInstanceID.NotFound");
+  EXPECT_EQ(code_of([&] { create_image(region, world.alice, {.instance_id = instance, .name = "base"}); }),
+            "InvalidAMIName.Duplicate");
   terminate_instances(region, world.alice, {instance});
   ASSERT_TRUE(world.settle());
-  EXPECT_EQ(code_of([&] { create_image(region, world.alice, {.instance_id = instance, .name = "late"}); }), "IncorrectInstanceState");
+  EXPECT_EQ(code_of([&] { create_image(region, world.alice, {.instance_id = instance, .name = "late"}); }),
+            "IncorrectInstanceState");
 }
 
 TEST(Images, a_daemon_killed_at_any_step_completes_the_image_after_its_restart) {
   for (const std::string point :
-       {"create-image/shut-down/before", "create-image/shut-down/after", "create-image/cut/before", "create-image/cut/after",
-        "create-image/boot/before", "create-image/boot/after", "create-snapshot/cut/before", "create-snapshot/durable/after",
-        "create-snapshot/upload/before", "create-snapshot/upload/after"}) {
+       {"create-image/shut-down/before", "create-image/shut-down/after", "create-image/cut/before",
+        "create-image/cut/after", "create-image/boot/before", "create-image/boot/after", "create-snapshot/cut/before",
+        "create-snapshot/durable/after", "create-snapshot/upload/before", "create-snapshot/upload/after"}) {
     SCOPED_TRACE(point);
     const KillOnce kill(point);
     Fixture world(kill);

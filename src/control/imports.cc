@@ -117,17 +117,19 @@ void stream(int fd, std::uint64_t size_bytes, UploadSession& session, Meter& met
 
 // Looks at the file as what it was declared to be; the size of the disk in it.
 std::uint64_t inspect(int fd, std::uint64_t file_bytes, const ImportRequest& what) {
+  if (file_bytes == 0) refuse("The file is empty.");
   if (what.expected_bytes != 0 && what.expected_bytes != file_bytes) {
     refuse("The file has " + std::to_string(file_bytes) + " bytes, " + std::to_string(what.expected_bytes) +
            " were announced: it is truncated, or still being written.");
   }
   Bytes head(std::min<std::uint64_t>(blocks::image_head_bytes, file_bytes));
   head.resize(read_at(fd, 0, head));
-  const auto image = blocks::inspect_image({.declared = what.format, .head = head, .file_bytes = file_bytes,
-                                            .most_virtual_bytes = what.most_bytes});
+  const auto image = blocks::inspect_image(
+      {.declared = what.format, .head = head, .file_bytes = file_bytes, .most_virtual_bytes = what.most_bytes});
   if (!image) refuse("The file is refused: " + image.error().message());
   if (image->virtual_bytes % 512 != 0) {
-    refuse("The disk has " + std::to_string(image->virtual_bytes) + " bytes, which is no multiple of 512: is the file truncated?");
+    refuse("The disk has " + std::to_string(image->virtual_bytes) +
+           " bytes, which is no multiple of 512: is the file truncated?");
   }
   return image->virtual_bytes;
 }
@@ -153,23 +155,43 @@ Rows rows_for(Region& region, const Principal& caller, const ImportRequest& what
   const auto now = region.clock.now();
   const auto size_gib = static_cast<std::int64_t>((disk_bytes + gib - 1) / gib);
   Rows rows;
-  rows.snapshot = {.region = region.name, .id = base::new_id("snap"), .account = caller.account,
-                   .volume_id = "vol-ffffffff", .state = "completed", .description = "Imported as " + what.name,
-                   .progress = "100%", .size_gib = size_gib, .size_bytes = static_cast<std::int64_t>(disk_bytes),
-                   .started = now, .completed = now};
-  rows.image = {.region = region.name, .id = base::new_id("ami"), .account = caller.account, .name = what.name,
-                .description = what.description, .architecture = what.architecture, .state = "available",
-                .root_device_name = "/dev/sda1", .boot_mode = what.boot_mode,
-                .location = caller.account + "/" + what.name, .created = now};
-  rows.device = {.region = region.name, .image_id = rows.image.id, .position = 0, .device_name = "/dev/sda1",
-                 .snapshot_id = rows.snapshot.id, .size_gib = size_gib};
+  rows.snapshot = {.region = region.name,
+                   .id = base::new_id("snap"),
+                   .account = caller.account,
+                   .volume_id = "vol-ffffffff",
+                   .state = "completed",
+                   .description = "Imported as " + what.name,
+                   .progress = "100%",
+                   .size_gib = size_gib,
+                   .size_bytes = static_cast<std::int64_t>(disk_bytes),
+                   .started = now,
+                   .completed = now};
+  rows.image = {.region = region.name,
+                .id = base::new_id("ami"),
+                .account = caller.account,
+                .name = what.name,
+                .description = what.description,
+                .architecture = what.architecture,
+                .state = "available",
+                .root_device_name = "/dev/sda1",
+                .boot_mode = what.boot_mode,
+                .location = caller.account + "/" + what.name,
+                .created = now};
+  rows.device = {.region = region.name,
+                 .image_id = rows.image.id,
+                 .position = 0,
+                 .device_name = "/dev/sda1",
+                 .snapshot_id = rows.snapshot.id,
+                 .size_gib = size_gib};
   return rows;
 }
 
 void insert_rows(catalog::Txn& txn, Region& region, const Rows& rows, const ImportRequest& what,
                  const blocks::DiskId& disk) {
   check_image_name(txn, region, rows.image.account, what.name);
-  catalog::insert(txn, catalog::Root{.region = region.name, .kind = "snapshot", .owner = rows.snapshot.id,
+  catalog::insert(txn, catalog::Root{.region = region.name,
+                                     .kind = "snapshot",
+                                     .owner = rows.snapshot.id,
                                      .digest = disk.root.hex(),
                                      .size_bytes = static_cast<std::int64_t>(disk.size_bytes)});
   catalog::insert(txn, rows.snapshot);
@@ -184,7 +206,8 @@ void check_request(Region& region, const Principal& caller, const ImportRequest&
   }
   if (!what.boot_mode.empty() && what.boot_mode != "legacy-bios" && what.boot_mode != "uefi" &&
       what.boot_mode != "uefi-preferred") {
-    refuse("Value (" + what.boot_mode + ") for parameter bootMode is invalid. Expected: 'legacy-bios', 'uefi' or 'uefi-preferred'.");
+    refuse("Value (" + what.boot_mode +
+           ") for parameter bootMode is invalid. Expected: 'legacy-bios', 'uefi' or 'uefi-preferred'.");
   }
   // Asked again in the commit; known now, it spares the reading of the whole file.
   catalog::in_read(region.catalog, [&](catalog::Txn& txn) {

@@ -1,10 +1,11 @@
 #pragma once
 // Importing a disk image file: streamed into the block store, made a snapshot, registered as an image.
 //
-// The file is what somebody uploads, so its format is declared, its head is looked at before any tool opens it, and qcow2
-// is read by qemu-img in a sandbox: no network, limited memory, time and file size, and the format stated. Runs on the
-// caller's thread for as long as the file takes. Holes are skipped. The image is there, available, when it returns; when
-// it throws, or the process dies, nothing is left that the next start or garbage collection does not remove.
+// The file is what somebody uploads, so its format is declared, its head is looked at before any tool opens it, and
+// qcow2 is read by qemu-img in a sandbox: no network, limited memory, time and file size, and the format stated. Runs
+// on the caller's thread for as long as the file takes. Holes are skipped. The image is there, available, when it
+// returns; when it throws, or the process dies, nothing is left that the next start or garbage collection does not
+// remove.
 
 #include <functional>
 #include <map>

@@ -32,7 +32,8 @@ std::string refusal(Body body) {
 // A qcow2 file made by qemu-img, of a disk with bytes at its start.
 base::Fd qcow2(Fixture& world, const base::Bytes& bytes, const std::vector<std::string>& options = {}) {
   const auto raw = world.directory() / "disk.raw", made = world.directory() / "disk.qcow2";
-  std::ofstream(raw, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(raw, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   std::vector<std::string> arguments{"qemu-img", "convert", "-f", "raw", "-O", "qcow2"};
   arguments.insert(arguments.end(), options.begin(), options.end());
   arguments.insert(arguments.end(), {raw.string(), made.string()});
@@ -62,10 +63,11 @@ TEST(Imports, a_raw_disk_becomes_an_image_and_holes_cost_nothing) {
   auto fd = world.file(bytes);
   ASSERT_EQ(::ftruncate(fd.get(), std::int64_t{100} << 30), 0);
   std::vector<ImportProgress> seen;
-  const auto made = import_image(world.region(), world.alice, fd.get(), {.name = "sparse", .description = "big"}, [&](const auto& p) {
-    seen.push_back(p);
-    return true;
-  });
+  const auto made =
+      import_image(world.region(), world.alice, fd.get(), {.name = "sparse", .description = "big"}, [&](const auto& p) {
+        seen.push_back(p);
+        return true;
+      });
   EXPECT_EQ(made.total.total_bytes, std::uint64_t{100} << 30);
   EXPECT_EQ(made.total.new_bytes, 1U << 20);
   EXPECT_LT(made.total.stored_bytes, 2U << 20);
@@ -107,7 +109,8 @@ TEST(Imports, files_that_are_not_what_they_say_are_refused_and_leave_nothing) {
   };
   const auto good = qcow2(world, Fixture::pattern(1 << 20, 1));
   EXPECT_TRUE(import(good.get(), ImageFormat::raw).starts_with("InvalidParameterValue: The file is refused"));
-  EXPECT_TRUE(import(world.file(Fixture::pattern(1 << 20, 1)).get(), ImageFormat::qcow2).starts_with("InvalidParameterValue"));
+  EXPECT_TRUE(
+      import(world.file(Fixture::pattern(1 << 20, 1)).get(), ImageFormat::qcow2).starts_with("InvalidParameterValue"));
 
   const auto backed = world.directory() / "backed.qcow2";
   const auto ended = base::run({.arguments = {"qemu-img", "create", "-f", "qcow2", "-F", "raw", "-b",
@@ -120,9 +123,11 @@ TEST(Imports, files_that_are_not_what_they_say_are_refused_and_leave_nothing) {
   struct stat about {};
   ASSERT_EQ(::fstat(good.get(), &about), 0);
   ASSERT_EQ(::ftruncate(good.get(), about.st_size / 2), 0);
-  EXPECT_TRUE(import(good.get(), ImageFormat::qcow2).starts_with("InvalidParameterValue")) << import(good.get(), ImageFormat::qcow2);
+  EXPECT_TRUE(import(good.get(), ImageFormat::qcow2).starts_with("InvalidParameterValue"))
+      << import(good.get(), ImageFormat::qcow2);
 
-  EXPECT_TRUE(import(world.file(Fixture::pattern(1'000'000, 1)).get(), ImageFormat::raw).starts_with("InvalidParameterValue"));
+  EXPECT_TRUE(
+      import(world.file(Fixture::pattern(1'000'000, 1)).get(), ImageFormat::raw).starts_with("InvalidParameterValue"));
   EXPECT_TRUE(import(world.file({}).get(), ImageFormat::raw).starts_with("InvalidParameterValue"));
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
@@ -152,7 +157,8 @@ TEST(Imports, one_that_is_given_up_half_way_leaves_nothing) {
   Fixture world;
   const auto fd = world.file(Fixture::pattern(8 << 20, 1));
   EXPECT_TRUE(refusal([&] {
-                import_image(world.region(), world.alice, fd.get(), {.name = "stopped"}, [](const auto&) { return false; });
+                import_image(world.region(), world.alice, fd.get(), {.name = "stopped"},
+                             [](const auto&) { return false; });
               }).starts_with("OperationCanceled"));
   expect_nothing_left(world);
 }
@@ -163,7 +169,8 @@ TEST(Imports, a_name_that_is_taken_is_refused_before_anything_is_read) {
   bool asked = false;
   const auto fd = world.file(Fixture::pattern(1 << 20, 2));
   EXPECT_TRUE(refusal([&] {
-                import_image(world.region(), world.alice, fd.get(), {.name = "taken"}, [&](const auto&) { return asked = true; });
+                import_image(world.region(), world.alice, fd.get(), {.name = "taken"},
+                             [&](const auto&) { return asked = true; });
               }).starts_with("InvalidAMIName.Duplicate"));
   EXPECT_FALSE(asked);
 }
@@ -172,7 +179,11 @@ TEST(Imports, what_a_dead_daemon_was_importing_is_collected_after_its_restart) {
   Fixture world;
   catalog::in_txn(world.region().catalog, [&](catalog::Txn& txn) {
     catalog::insert(txn, catalog::Session{.region = "us-east-1", .id = "s-1", .heartbeat = 1});
-    catalog::insert(txn, catalog::Pack{.region = "us-east-1", .id = blocks::PackId::make().text(), .kind = "data", .state = "uploading", .session = "s-1"});
+    catalog::insert(txn, catalog::Pack{.region = "us-east-1",
+                                       .id = blocks::PackId::make().text(),
+                                       .kind = "data",
+                                       .state = "uploading",
+                                       .session = "s-1"});
     return true;
   });
   world.restart();

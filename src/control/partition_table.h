@@ -9,8 +9,8 @@ namespace kiln::control {
 
 constexpr std::size_t partition_head_bytes = 1024;
 
-// The end of the last MBR partition, or of the GPT's backup header; 0 when head, the first 1024 bytes of the disk, shows
-// neither. Only sectors of 512 bytes are looked for.
+// The end of the last MBR partition, or of the GPT's backup header; 0 when head, the first 1024 bytes of the disk,
+// shows neither. Only sectors of 512 bytes are looked for.
 std::uint64_t partitioned_bytes(std::span<const std::byte> head);
 
 }  // namespace kiln::control

@@ -1,10 +1,10 @@
 #pragma once
 // For tests: a region with everything real but the hypervisor.
 //
-// Catalog, block store, volumes and jobs are those of the daemon, in a directory that goes with the fixture; domains are
-// FakeHost's, and instances' volumes are served in this process by LocalDiskServers, over a store of their own as a disk
-// server has it. restart() is what happens to the daemon when it is killed and started again: the catalog, the store, the
-// jobs and what it had open begin anew, while the host with its domains and disk servers goes on.
+// Catalog, block store, volumes and jobs are those of the daemon, in a directory that goes with the fixture; domains
+// are FakeHost's, and instances' volumes are served in this process by LocalDiskServers, over a store of their own as a
+// disk server has it. restart() is what happens to the daemon when it is killed and started again: the catalog, the
+// store, the jobs and what it had open begin anew, while the host with its domains and disk servers goes on.
 //
 //   RegionFixture world;
 //   const auto image = world.import_disk("base", RegionFixture::pattern(3 << 20, 1));
@@ -113,8 +113,10 @@ class RegionFixture {
   }
   // An empty volume of the account, or one of the snapshot; its job has ended.
   std::string volume(const Principal& owner, const std::string& snapshot_id = {}, std::int64_t size_gib = 1) {
-    const auto made = create_volume(region(), owner, {.volume = {.zone = region().zones.front(), .snapshot_id = snapshot_id,
-                                                                 .size_gib = snapshot_id.empty() ? size_gib : 0}});
+    const auto made = create_volume(region(), owner,
+                                    {.volume = {.zone = region().zones.front(),
+                                                .snapshot_id = snapshot_id,
+                                                .size_gib = snapshot_id.empty() ? size_gib : 0}});
     settle();
     return made.id;
   }
@@ -172,7 +174,8 @@ class RegionFixture {
     const auto root = directory_ / region_name;
     std::filesystem::create_directories(root / "volumes");
     database_ = catalog::open_sqlite(directory_ / "catalog.db", clock_);
-    store_ = value_of(blocks::Store::open({.files = files, .directory = root / "store", .access = blocks::Access::write}));
+    store_ =
+        value_of(blocks::Store::open({.files = files, .directory = root / "store", .access = blocks::Access::write}));
     if (!served_store_) {
       served_store_ = value_of(blocks::Store::open({.files = files, .directory = root / "store"}));
       disk_servers_ = std::make_unique<LocalDiskServers>(files, *served_store_, root / "volumes");

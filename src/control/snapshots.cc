@@ -55,8 +55,9 @@ Status cut_volume(Region& region, const Snapshot& snapshot) {
 }
 
 void mark_failed(catalog::Txn& txn, const Region& region, const Snapshot& snapshot, const std::string& why) {
-  txn.execute("UPDATE snapshot SET state = 'error', state_message = $3 WHERE region = $1 AND id = $2 AND state = 'pending'",
-              {region.name, snapshot.id, why});
+  txn.execute(
+      "UPDATE snapshot SET state = 'error', state_message = $3 WHERE region = $1 AND id = $2 AND state = 'pending'",
+      {region.name, snapshot.id, why});
 }
 
 // On the request's thread, so that no upload that is under way delays the point in time.
@@ -118,7 +119,8 @@ void check_account_or(const std::vector<std::string>& names, std::initializer_li
   }
 }
 
-std::vector<Snapshot> asked_for(catalog::Txn& txn, Region& region, const Principal& caller, const SnapshotQuery& query) {
+std::vector<Snapshot> asked_for(catalog::Txn& txn, Region& region, const Principal& caller,
+                                const SnapshotQuery& query) {
   if (query.ids.empty()) return catalog::snapshots_of(txn, region.name, caller.account);
   std::vector<Snapshot> found;
   for (const auto& id : query.ids) {
@@ -148,9 +150,16 @@ Snapshot add_snapshot(catalog::Txn& txn, Region& region, const std::string& snap
     throw ApiError("ConcurrentSnapshotLimitExceeded",
                    "Maximum allowed in-progress snapshots for a single volume exceeded.");
   }
-  Snapshot row{.region = region.name, .id = snapshot_id, .account = volume->account, .volume_id = volume_id,
-               .state = "pending", .description = description, .size_gib = volume->size_gib,
-               .size_bytes = volume->size_gib << 30, .encrypted = volume->encrypted, .started = region.clock.now()};
+  Snapshot row{.region = region.name,
+               .id = snapshot_id,
+               .account = volume->account,
+               .volume_id = volume_id,
+               .state = "pending",
+               .description = description,
+               .size_gib = volume->size_gib,
+               .size_bytes = volume->size_gib << 30,
+               .encrypted = volume->encrypted,
+               .started = region.clock.now()};
   if (const auto parent = catalog::newest_snapshot_of_volume(txn, region.name, volume_id)) {
     row.parent_snapshot_id = parent->id;
   } else {
@@ -172,8 +181,8 @@ Snapshot create_snapshot(Region& region, const Principal& caller, const NewSnaps
     }
     auto row = add_snapshot(txn, region, id, volume.id, what.description);
     add_tags(txn, region, caller.account, id, what.tags);
-    region.jobs.start(txn, {.region = region.name, .kind = "create-snapshot", .subject = volume.id,
-                            .arguments = {{"snapshot", id}}});
+    region.jobs.start(
+        txn, {.region = region.name, .kind = "create-snapshot", .subject = volume.id, .arguments = {{"snapshot", id}}});
     return row;
   });
   cut_for_request(region, snapshot);
@@ -197,8 +206,8 @@ blocks::DiskId snapshot_disk(catalog::Txn& txn, const Region& region, const Snap
   if (snapshot.state != "completed") {
     throw ApiError("IncorrectState", "Snapshot is in invalid state - " + snapshot.state);
   }
-  const auto root = catalog::select_one<catalog::Root>(
-      txn, "WHERE region = $1 AND kind = 'snapshot' AND owner = $2", {region.name, snapshot.id});
+  const auto root = catalog::select_one<catalog::Root>(txn, "WHERE region = $1 AND kind = 'snapshot' AND owner = $2",
+                                                       {region.name, snapshot.id});
   const auto digest = root ? base::Digest::from_hex(root->digest) : std::nullopt;
   if (!digest) throw std::runtime_error("snapshot " + snapshot.id + " has no root");
   return {.root = *digest, .size_bytes = static_cast<std::uint64_t>(root->size_bytes)};

@@ -1,10 +1,10 @@
 #pragma once
 // Snapshots: a volume as it was at one moment.
 //
-// create_snapshot writes the row, the tags and the job in one transaction, then makes the cut itself: when it returns the
-// point in time is fixed, whatever the guest writes next; only the upload is background work. After a crash before the
-// cut the job makes it (the call was never answered); after a host crash that lost an answered cut the snapshot becomes
-// `error`. Request functions run on request threads and throw ApiError with AWS's codes.
+// create_snapshot writes the row, the tags and the job in one transaction, then makes the cut itself: when it returns
+// the point in time is fixed, whatever the guest writes next; only the upload is background work. After a crash before
+// the cut the job makes it (the call was never answered); after a host crash that lost an answered cut the snapshot
+// becomes `error`. Request functions run on request threads and throw ApiError with AWS's codes.
 //
 //   create-snapshot  cut -> durable -> upload, commit, rebase (uploads.h)   (undone: error, cut given up)
 //   subject: the volume, so that the uploads of one volume run one after the other
@@ -34,18 +34,19 @@ void delete_snapshot(Region& region, const Principal& caller, const std::string&
 void delete_snapshot_rows(catalog::Txn& txn, Region& region, const catalog::Snapshot& snapshot);
 
 struct SnapshotQuery {
-  std::vector<std::string> ids = {};            // of others: left out, as on AWS; unknown ones: InvalidSnapshot.NotFound
-  std::vector<std::string> owners = {};         // self, amazon, 12 digits
+  std::vector<std::string> ids = {};     // of others: left out, as on AWS; unknown ones: InvalidSnapshot.NotFound
+  std::vector<std::string> owners = {};  // self, amazon, 12 digits
   std::vector<std::string> restorable_by = {};  // self, all, 12 digits
 };
 struct SnapshotDetails {
   catalog::Snapshot snapshot;
-  std::vector<catalog::Tag> tags;               // the caller's
+  std::vector<catalog::Tag> tags;  // the caller's
 };
 std::vector<SnapshotDetails> describe_snapshots(Region& region, const Principal& caller, const SnapshotQuery& query);
 
 // One row of the caller's. Throws InvalidParameterValue for what is no snapshot id, InvalidSnapshot.NotFound.
-catalog::Snapshot snapshot_of(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id);
+catalog::Snapshot snapshot_of(catalog::Txn& txn, const Region& region, const std::string& account,
+                              const std::string& id);
 // The disk of a completed snapshot, from its root row. Throws IncorrectState when it is not completed.
 blocks::DiskId snapshot_disk(catalog::Txn& txn, const Region& region, const catalog::Snapshot& snapshot);
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "base/api_error.h"
 #include "blocks/sealed_generation.h"
 #include "catalog/blocks.h"
@@ -33,6 +36,13 @@ std::size_t roots_of(Fixture& world, const std::string& owner) {
   return catalog::in_read(world.region().catalog,
                           [&](catalog::Txn& txn) { return catalog::roots_of(txn, "us-east-1", owner).size(); });
 }
+
+// What stands below a volume of zeros.
+class NoDisks final : public blocks::DiskSource {
+ public:
+  base::Result<blocks::ChunkId> chunk_id(const blocks::DiskId&, std::uint64_t) override { return blocks::ChunkId{}; }
+  base::Result<blocks::ChunkBytes> chunk(const blocks::ChunkId&) override { return blocks::ChunkBytes{}; }
+};
 
 TEST(Snapshots, a_volume_made_from_a_snapshot_has_the_bytes_of_that_moment) {
   Fixture world;
@@ -99,7 +109,8 @@ TEST(Snapshots, uploads_are_done_oldest_first_whatever_order_their_jobs_have) {
   ASSERT_TRUE(region.idle_volumes.close(volume));
   catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     for (const auto& id : {ids[1], ids[0]}) {
-      region.jobs.start(txn, {.region = region.name, .kind = "create-snapshot", .subject = volume, .arguments = {{"snapshot", id}}});
+      region.jobs.start(
+          txn, {.region = region.name, .kind = "create-snapshot", .subject = volume, .arguments = {{"snapshot", id}}});
     }
     return true;
   });
@@ -137,6 +148,38 @@ TEST(Snapshots, a_daemon_killed_at_any_step_goes_on_after_its_restart) {
   }
 }
 
+TEST(Snapshots, a_daemon_killed_between_the_commit_and_the_rebase_rebases_after_its_restart) {
+  const KillOnce kill("create-snapshot/upload/before");
+  Fixture world(kill);
+  const auto volume = world.volume(world.alice);
+  const auto bytes = Fixture::pattern(2 << 20, 7);
+  world.write(volume, 0, bytes);
+  const auto id = create_snapshot(world.region(), world.alice, {.volume_id = volume}).id;
+  EXPECT_FALSE(world.settle());
+  {
+    // Whoever holds the volume keeps the upload from rebasing it, not from committing.
+    NoDisks below;
+    auto held =
+        blocks::Volume::open(world.region().files, world.region().volume_directory(volume), below, {.epoch = 1});
+    ASSERT_TRUE(held) << held.error().message();
+    world.restart();
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (row(world, id).state == "pending" && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    EXPECT_EQ(row(world, id).state, "completed");
+    EXPECT_EQ(roots_of(world, volume), 2U);
+    collect(world.region(), {.grace = 0});
+    EXPECT_TRUE(verify(world.region()).bad.empty());
+    world.runner().stop();
+  }
+  world.restart();
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(roots_of(world, volume), 1U);
+  EXPECT_TRUE(blocks::waiting_cuts(world.region().files, world.region().volume_directory(volume))->empty());
+  collect(world.region(), {.grace = 0});
+  EXPECT_EQ(world.read(volume, 0, 2 << 20), bytes);
+  EXPECT_EQ(world.read(world.volume(world.alice, id), 0, 2 << 20), bytes);
+}
+
 TEST(Snapshots, a_cut_that_a_host_crash_lost_makes_the_snapshot_an_error) {
   Fixture world;
   const auto volume = world.volume(world.alice);
@@ -146,7 +189,8 @@ TEST(Snapshots, a_cut_that_a_host_crash_lost_makes_the_snapshot_an_error) {
     auto snapshot = add_snapshot(txn, region, id, volume, "");
     snapshot.generation = 1;  // it was cut, the call was answered, and the files do not know it
     catalog::update(txn, snapshot);
-    region.jobs.start(txn, {.region = region.name, .kind = "create-snapshot", .subject = volume, .arguments = {{"snapshot", id}}});
+    region.jobs.start(
+        txn, {.region = region.name, .kind = "create-snapshot", .subject = volume, .arguments = {{"snapshot", id}}});
     return true;
   });
   region.jobs.wake();
@@ -183,7 +227,8 @@ TEST(Snapshots, one_that_an_image_names_cannot_be_deleted) {
   EXPECT_EQ(code_of([&] { delete_snapshot(world.region(), world.alice, made.snapshot_id); }), "InvalidSnapshot.InUse");
   deregister_image(world.region(), world.alice, made.image_id, WithSnapshots::no);
   delete_snapshot(world.region(), world.alice, made.snapshot_id);
-  EXPECT_EQ(code_of([&] { delete_snapshot(world.region(), world.alice, made.snapshot_id); }), "InvalidSnapshot.NotFound");
+  EXPECT_EQ(code_of([&] { delete_snapshot(world.region(), world.alice, made.snapshot_id); }),
+            "InvalidSnapshot.NotFound");
 }
 
 TEST(Snapshots, another_account_neither_sees_nor_touches_them) {
@@ -196,9 +241,7 @@ TEST(Snapshots, another_account_neither_sees_nor_touches_them) {
   EXPECT_TRUE(describe_snapshots(region, world.bob, {.ids = {id}}).empty());
   EXPECT_EQ(code_of([&] { delete_snapshot(region, world.bob, id); }), "InvalidSnapshot.NotFound");
   EXPECT_EQ(code_of([&] { create_snapshot(region, world.bob, {.volume_id = volume}); }), "InvalidVolume.NotFound");
-  EXPECT_EQ(code_of([&] {
-              create_volume(region, world.bob, {.volume = {.zone = "us-east-1a", .snapshot_id = id}});
-            }),
+  EXPECT_EQ(code_of([&] { create_volume(region, world.bob, {.volume = {.zone = "us-east-1a", .snapshot_id = id}}); }),
             "InvalidSnapshot.NotFound");
   EXPECT_EQ(code_of([&] { describe_snapshots(region, world.bob, {.ids = {"snap-0123456789abcdef0"}}); }),
             "InvalidSnapshot.NotFound");

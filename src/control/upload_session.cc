@@ -21,6 +21,7 @@ struct Condemned {};
 // Each round stores again what was condemned, in packs of the session's own, so the second one commits unless chunks
 // that were deduplicated in it are condemned too.
 constexpr int most_rounds = 8;
+constexpr base::Micros heartbeat_interval = base::seconds(5);
 
 }  // namespace
 
@@ -31,25 +32,30 @@ UploadSession::UploadSession(Region& region, Options options) : region_(region),
         if (earlier.job == options.job) end_session(txn, region, earlier.id);
       }
     }
-    catalog::insert(txn, catalog::Session{.region = region.name, .id = id_, .fence = options.fence, .job = options.job,
+    catalog::insert(txn, catalog::Session{.region = region.name,
+                                          .id = id_,
+                                          .fence = options.fence,
+                                          .job = options.job,
                                           .heartbeat = region.clock.now()});
     if (options.parent && !options.parent->root.is_null()) {
-      catalog::insert(txn, catalog::Root{.region = region.name, .kind = "session", .owner = id_,
+      catalog::insert(txn, catalog::Root{.region = region.name,
+                                         .kind = "session",
+                                         .owner = id_,
                                          .digest = options.parent->root.hex(),
                                          .size_bytes = static_cast<std::int64_t>(options.parent->size_bytes)});
     }
     epoch_ = static_cast<std::uint64_t>(catalog::current_epoch(txn, region.name));
   });
   ingest_ = std::make_unique<blocks::Ingest>(
-      region.store, blocks::IngestOptions{.session = id_,
-                                          .parent = options.parent,
-                                          .level = options.level,
-                                          .epoch = epoch_,
-                                          .threads = options.threads,
-                                          .usable = [this](const blocks::PackId& pack) { return usable(pack); },
-                                          .before_pack = [this](const blocks::PackId& pack, blocks::PackKind kind) {
-                                            return before_pack(pack, kind);
-                                          }});
+      region.store,
+      blocks::IngestOptions{.session = id_,
+                            .parent = options.parent,
+                            .level = options.level,
+                            .epoch = epoch_,
+                            .threads = options.threads,
+                            .usable = [this](const blocks::PackId& pack) { return usable(pack); },
+                            .before_pack = [this](const blocks::PackId& pack,
+                                                  blocks::PackKind kind) { return before_pack(pack, kind); }});
 }
 
 UploadSession::~UploadSession() {
@@ -63,9 +69,8 @@ UploadSession::~UploadSession() {
 
 bool UploadSession::usable(const blocks::PackId& pack) {
   try {
-    const auto row = catalog::in_read(region_.catalog, [&](catalog::Txn& txn) {
-      return catalog::find_pack(txn, region_.name, pack.text());
-    });
+    const auto row = catalog::in_read(
+        region_.catalog, [&](catalog::Txn& txn) { return catalog::find_pack(txn, region_.name, pack.text()); });
     return row && (row->state == "live" || (row->state == "uploading" && row->session == id_));
   } catch (const std::exception& e) {
     // Storing a chunk once more is always right.
@@ -79,9 +84,11 @@ Status UploadSession::before_pack(const blocks::PackId& pack, blocks::PackKind k
     region_.catalog.run_in_txn([&](catalog::Txn& txn) {
       // A session that was ended may have been followed by another one: it must not leave packs that nobody collects.
       if (!catalog::find_session(txn, region_.name, id_)) throw std::runtime_error("session " + id_ + " was ended");
-      catalog::insert(txn, catalog::Pack{.region = region_.name, .id = pack.text(),
+      catalog::insert(txn, catalog::Pack{.region = region_.name,
+                                         .id = pack.text(),
                                          .kind = kind == blocks::PackKind::nodes ? "node" : "data",
-                                         .state = "uploading", .session = id_,
+                                         .state = "uploading",
+                                         .session = id_,
                                          .last_ref_epoch = catalog::current_epoch(txn, region_.name)});
     });
     return {};
@@ -91,6 +98,9 @@ Status UploadSession::before_pack(const blocks::PackId& pack, blocks::PackKind k
 }
 
 void UploadSession::heartbeat() {
+  const auto now = region_.clock.monotonic();
+  if (last_heartbeat_ != 0 && now - last_heartbeat_ < heartbeat_interval) return;
+  last_heartbeat_ = now;
   region_.catalog.run_in_txn([&](catalog::Txn& txn) {
     txn.execute("UPDATE session SET heartbeat = $3 WHERE region = $1 AND id = $2",
                 {region_.name, id_, region_.clock.now()});
@@ -124,9 +134,14 @@ void UploadSession::commit_rows(catalog::Txn& txn) {
   const auto epoch = catalog::current_epoch(txn, region_.name);
   for (const auto& pack : ingested_.packs_written) {
     const auto bytes = static_cast<std::int64_t>(pack.bytes);
-    catalog::update(txn, catalog::Pack{.region = region_.name, .id = pack.id.text(),
-                                       .kind = pack.kind == blocks::PackKind::nodes ? "node" : "data", .state = "live",
-                                       .session = id_, .bytes = bytes, .live_bytes = bytes, .last_ref_epoch = epoch});
+    catalog::update(txn, catalog::Pack{.region = region_.name,
+                                       .id = pack.id.text(),
+                                       .kind = pack.kind == blocks::PackKind::nodes ? "node" : "data",
+                                       .state = "live",
+                                       .session = id_,
+                                       .bytes = bytes,
+                                       .live_bytes = bytes,
+                                       .last_ref_epoch = epoch});
   }
   end_session(txn, region_, id_);
 }

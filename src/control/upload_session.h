@@ -1,10 +1,10 @@
 #pragma once
 // One upload session in the catalog: its row, its packs, and the transaction that commits what it stored.
 //
-// Owned by a job step or an import, used by its thread; usable() and before_pack() also by the threads of Ingest. As long
-// as the session's row exists the collector leaves its packs and its parent's disk alone. commit() and abandon() end it;
-// a session whose daemon died is ended by the next run of its job, or by abandon_dead_sessions() at the next start, and
-// its packs are then garbage.
+// Owned by a job step or an import, used by its thread; usable() and before_pack() also by the threads of Ingest. As
+// long as the session's row exists the collector leaves its packs and its parent's disk alone. commit() and abandon()
+// end it; a session whose daemon died is ended by the next run of its job, or by abandon_dead_sessions() at the next
+// start, and its packs are then garbage.
 
 #include <functional>
 #include <memory>
@@ -21,10 +21,10 @@ namespace kiln::control {
 class UploadSession {
  public:
   struct Options {
-    std::string job = {};                      // id of the job whose step this is; empty for an import
-    std::int64_t fence = 0;                    // of that job
+    std::string job = {};    // id of the job whose step this is; empty for an import
+    std::int64_t fence = 0;  // of that job
     std::optional<blocks::DiskId> parent = {};
-    int level = 1;                             // of zstd
+    int level = 1;  // of zstd
     unsigned threads = 2;
   };
   // Writes the session's row and a root row for the parent. Earlier sessions of the same job end.
@@ -35,7 +35,7 @@ class UploadSession {
 
   const std::string& id() const { return id_; }
   blocks::Ingest& ingest() { return *ingest_; }
-  void heartbeat();
+  void heartbeat();  // as often as one likes; written down every few seconds
 
   // Finishes the tree and reads back every pack that was written. Throws std::runtime_error.
   blocks::DiskId store(std::uint64_t size_bytes);
@@ -56,6 +56,7 @@ class UploadSession {
   const std::string id_;
   std::uint64_t epoch_ = 0;
   bool open_ = true;
+  base::Micros last_heartbeat_ = 0;
   std::unique_ptr<blocks::Ingest> ingest_;
   blocks::Ingested ingested_;
   std::set<blocks::PackId> verified_;

@@ -33,9 +33,8 @@ T value_of(base::Result<T> result, const std::string& what) {
 }
 
 std::optional<Snapshot> find(Region& region, const std::string& snapshot_id) {
-  return catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
-    return catalog::find_snapshot(txn, region.name, snapshot_id);
-  });
+  return catalog::in_read(region.catalog,
+                          [&](catalog::Txn& txn) { return catalog::find_snapshot(txn, region.name, snapshot_id); });
 }
 
 // Tells clients and the lease how far an upload is, at most once a second.
@@ -91,7 +90,10 @@ void put_touched_chunks(Region& region, const SealedGeneration& cut, blocks::Ing
 void complete(catalog::Txn& txn, Region& region, const std::string& snapshot_id, const blocks::DiskId& disk) {
   auto row = catalog::find_snapshot(txn, region.name, snapshot_id);
   if (!row || row->state != "pending") throw NotPending{};
-  catalog::Root root{.region = region.name, .kind = "snapshot", .owner = snapshot_id, .digest = disk.root.hex(),
+  catalog::Root root{.region = region.name,
+                     .kind = "snapshot",
+                     .owner = snapshot_id,
+                     .digest = disk.root.hex(),
                      .size_bytes = static_cast<std::int64_t>(disk.size_bytes)};
   catalog::upsert(txn, root);
   if (catalog::find_volume(txn, region.name, row->volume_id)) {
@@ -116,7 +118,8 @@ void rebase(Region& region, jobs::Context& job, const SealedGeneration& cut, con
   if (!done && done.error().fault() == Fault::busy) throw jobs::Retry(done.error().message(), base::seconds(1) / 10);
   if (!done) {
     // The snapshot is complete all the same. The volume keeps both roots, and its next upload rebases it.
-    base::log_warning("control", "{} does not stand on {} yet: {}", cut.volume(), cut.snapshot(), done.error().message());
+    base::log_warning("control", "{} does not stand on {} yet: {}", cut.volume(), cut.snapshot(),
+                      done.error().message());
     throw std::runtime_error(done.error().message());
   }
   job.in_txn([&](catalog::Txn& txn) {

@@ -2,10 +2,11 @@
 // Bringing cuts into the block store: compose, store, verify, commit, rebase.
 //
 // Called by steps of jobs whose subject is the volume, so one upload of a volume runs at a time. Cuts are uploaded
-// oldest first, whatever order their jobs came in: upload_cut also uploads the older ones that it finds, and theirs find
-// that done. The commit is one transaction: every pack that the new tree refers to is live, the snapshot's root and the
-// volume's new root are there, the snapshot is completed, and an image whose last snapshot it was is available. After a
-// crash at any point the step runs again: chunks that were stored are found again, or their packs are collected.
+// oldest first, whatever order their jobs came in: upload_cut also uploads the older ones that it finds, and theirs
+// find that done. The commit is one transaction: every pack that the new tree refers to is live, the snapshot's root
+// and the volume's new root are there, the snapshot is completed, and an image whose last snapshot it was is available.
+// After a crash at any point the step runs again: chunks that were stored are found again, or their packs are
+// collected.
 
 #include <string>
 

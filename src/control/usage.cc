@@ -110,7 +110,8 @@ Usage usage(Region& region) {
 }
 
 VerifiedRegion verify(Region& region, const std::function<bool(const blocks::VerifyProgress&)>& progress) {
-  const auto rows = catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return catalog::roots(txn, region.name); });
+  const auto rows =
+      catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return catalog::roots(txn, region.name); });
   std::vector<blocks::DiskId> disks;
   for (const auto& row : rows) disks.push_back(disk_of(row));
   const auto verified = blocks::verify(region.store, disks, progress);

@@ -46,9 +46,9 @@ class Opened {
 };
 
 struct Whose {
-  std::string instance_id;              // attached to; empty
+  std::string instance_id;  // attached to; empty
   std::string instance_state;
-  std::vector<std::uint64_t> epochs;    // by volume; fewer when a row is missing
+  std::vector<std::uint64_t> epochs;  // by volume; fewer when a row is missing
 };
 
 Whose whose(Region& region, const std::vector<std::string>& volume_ids) {

@@ -1,9 +1,9 @@
 #pragma once
 // Reaching the volumes of an instance, or a volume that nobody serves, through whoever may write them.
 //
-// A volume that an instance's disk server has open is asked there. Any other is opened in this process for the length of
-// the call, under its flock. Several callers may do so at once: each call is idempotent, and one
-// that finds the volume closed under it by another is told busy. Waits for disks and sockets; never throws ApiError.
+// A volume that an instance's disk server has open is asked there. Any other is opened in this process for the length
+// of the call, under its flock. Several callers may do so at once: each call is idempotent, and one that finds the
+// volume closed under it by another is told busy. Waits for disks and sockets; never throws ApiError.
 
 #include <functional>
 #include <string>

@@ -42,10 +42,10 @@ void check_type(const VolumeRequest& what, std::int64_t size_gib) {
   }
   if (size_gib < type->least_gib || size_gib > type->most_gib) {
     const bool small = size_gib < type->least_gib;
-    throw ApiError("InvalidParameterValue",
-                   "Volume of " + std::to_string(size_gib) + "GiB is too " + (small ? "small" : "large") +
-                       " for volume type " + what.volume_type + "; " + (small ? "minimum" : "maximum") + " is " +
-                       std::to_string(small ? type->least_gib : type->most_gib) + "GiB.");
+    throw ApiError("InvalidParameterValue", "Volume of " + std::to_string(size_gib) + "GiB is too " +
+                                                (small ? "small" : "large") + " for volume type " + what.volume_type +
+                                                "; " + (small ? "minimum" : "maximum") + " is " +
+                                                std::to_string(small ? type->least_gib : type->most_gib) + "GiB.");
   }
   if (what.iops && type->most_iops == 0) {
     throw ApiError("InvalidParameterCombination",
@@ -79,9 +79,8 @@ catalog::Snapshot granted_snapshot(catalog::Txn& txn, Region& region, const Volu
 }
 
 blocks::DiskId disk_below(Region& region, const std::string& volume_id) {
-  const auto roots = catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
-    return catalog::roots_of(txn, region.name, volume_id);
-  });
+  const auto roots = catalog::in_read(
+      region.catalog, [&](catalog::Txn& txn) { return catalog::roots_of(txn, region.name, volume_id); });
   if (roots.empty()) throw std::runtime_error("volume " + volume_id + " has no root row");
   const auto digest = base::Digest::from_hex(roots.front().digest);
   if (!digest) throw std::runtime_error("root of " + volume_id + ": '" + roots.front().digest + "' is no digest");
@@ -112,7 +111,8 @@ void remove_files(Region& region, const std::string& volume_id) {
 
 Volume volume_of(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id) {
   if (!base::is_id("vol", id)) {
-    throw ApiError("InvalidParameterValue", "Value (" + id + ") for parameter volumeId is invalid. Expected: 'vol-...'.");
+    throw ApiError("InvalidParameterValue",
+                   "Value (" + id + ") for parameter volumeId is invalid. Expected: 'vol-...'.");
   }
   const auto volume = catalog::find_volume(txn, region.name, id);
   if (!volume || volume->account != account) {
@@ -125,10 +125,20 @@ Volume add_volume(catalog::Txn& txn, Region& region, const VolumeRequest& what) 
   if (what.encrypted) {
     throw ApiError("UnsupportedOperation", "Encrypted volumes are not supported in region " + region.name + ".");
   }
-  Volume volume{.region = region.name, .id = what.id.empty() ? base::new_id("vol") : what.id, .account = what.account,
-                .zone = what.zone, .host = region.host.name(), .state = "creating", .size_gib = what.size_gib,
-                .volume_type = what.volume_type, .snapshot_id = what.snapshot_id, .encrypted = false,
-                .iops = what.iops, .throughput = what.throughput, .epoch = 1, .created = region.clock.now()};
+  Volume volume{.region = region.name,
+                .id = what.id.empty() ? base::new_id("vol") : what.id,
+                .account = what.account,
+                .zone = what.zone,
+                .host = region.host.name(),
+                .state = "creating",
+                .size_gib = what.size_gib,
+                .volume_type = what.volume_type,
+                .snapshot_id = what.snapshot_id,
+                .encrypted = false,
+                .iops = what.iops,
+                .throughput = what.throughput,
+                .epoch = 1,
+                .created = region.clock.now()};
   catalog::Root root{.region = region.name, .kind = "volume", .owner = volume.id, .digest = base::Digest{}.hex()};
   if (what.snapshot_id.empty()) {
     if (volume.size_gib == 0) {
@@ -180,12 +190,13 @@ void remove_volume(Region& region, jobs::Context& job, const std::string& volume
   job.in_txn([&](catalog::Txn& txn) { remove_rows(txn, region, volume_id); });
 }
 
-void start_delete_volume(catalog::Txn& txn, Region& region, const Volume& volume) {
+std::string start_delete_volume(catalog::Txn& txn, Region& region, const Volume& volume) {
   Volume deleting = volume;
   deleting.state = "deleting";
   catalog::update(txn, deleting);
   txn.execute("DELETE FROM attachment WHERE region = $1 AND volume_id = $2", {region.name, volume.id});
-  region.jobs.start(txn, {.region = region.name, .kind = "delete-volume", .subject = volume.id, .arguments = {}});
+  return region.jobs.start(txn,
+                           {.region = region.name, .kind = "delete-volume", .subject = volume.id, .arguments = {}});
 }
 
 Volume create_volume(Region& region, const Principal& caller, NewVolumeRequest what) {
@@ -214,18 +225,19 @@ Volume create_volume(Region& region, const Principal& caller, NewVolumeRequest w
 }
 
 void delete_volume(Region& region, const Principal& caller, const std::string& volume_id) {
-  region.catalog.run_in_txn([&](catalog::Txn& txn) {
+  const auto job = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     const auto volume = volume_of(txn, region, caller.account, volume_id);
     if (const auto attachment = catalog::attachment_of_volume(txn, region.name, volume_id)) {
       throw ApiError("VolumeInUse", "Volume " + volume_id + " is currently attached to " + attachment->instance_id);
     }
-    if (volume.state == "deleting") return;
+    if (volume.state == "deleting") return std::string();
     if (volume.state != "available" && volume.state != "error") {
       throw ApiError("IncorrectState", "The volume '" + volume_id + "' is '" + volume.state + "'");
     }
-    start_delete_volume(txn, region, volume);
+    return start_delete_volume(txn, region, volume);
   });
   region.jobs.wake();
+  if (!job.empty()) region.jobs.finished(region.name, job, base::seconds(2));
 }
 
 std::vector<VolumeDetails> describe_volumes(Region& region, const Principal& caller,
@@ -260,9 +272,8 @@ std::vector<VolumeDetails> describe_volumes(Region& region, const Principal& cal
 void add_volume_jobs(jobs::Runner& runner, Regions& regions) {
   const auto make = [&regions](jobs::Context& job) {
     auto& region = regions.at(job.job().region);
-    const auto volume = catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
-      return catalog::find_volume(txn, region.name, job.job().subject);
-    });
+    const auto volume = catalog::in_read(
+        region.catalog, [&](catalog::Txn& txn) { return catalog::find_volume(txn, region.name, job.job().subject); });
     if (volume) make_volume_files(region, *volume);
   };
   const auto unmake = [&regions](jobs::Context& job) {

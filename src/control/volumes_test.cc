@@ -52,7 +52,8 @@ TEST(Volumes, what_cannot_be_made_is_refused_as_aws_does) {
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 1, .volume_type = "st1"}), "InvalidParameterValue");
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 4, .volume_type = "io1"}), "MissingParameter");
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 1, .encrypted = true}), "UnsupportedOperation");
-  EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .snapshot_id = "snap-0123456789abcdef0"}), "InvalidSnapshot.NotFound");
+  EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .snapshot_id = "snap-0123456789abcdef0"}),
+            "InvalidSnapshot.NotFound");
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .snapshot_id = "vol-1"}), "InvalidParameterValue");
   EXPECT_TRUE(describe_volumes(world.region(), world.alice, {}).empty());
   EXPECT_TRUE(world.settle());
@@ -67,12 +68,13 @@ TEST(Volumes, deleting_one_leaves_neither_rows_nor_files) {
   ASSERT_TRUE(world.settle());
   EXPECT_EQ(code_of([&] { describe_volumes(region, world.alice, {id}); }), "InvalidVolume.NotFound");
   EXPECT_FALSE(*region.files.exists(region.volume_directory(id)));
-  EXPECT_TRUE(catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return catalog::roots(txn, region.name); }).empty());
+  EXPECT_TRUE(
+      catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return catalog::roots(txn, region.name); }).empty());
 }
 
 TEST(Volumes, a_daemon_killed_at_any_step_makes_or_deletes_them_after_its_restart) {
-  for (const std::string point : {"create-volume/files/before", "create-volume/files/after", "create-volume/show/before",
-                                  "create-volume/show/after"}) {
+  for (const std::string point : {"create-volume/files/before", "create-volume/files/after",
+                                  "create-volume/show/before", "create-volume/show/after"}) {
     SCOPED_TRACE(point);
     const KillOnce kill(point);
     Fixture world(kill);
@@ -99,10 +101,15 @@ TEST(Volumes, a_daemon_killed_at_any_step_makes_or_deletes_them_after_its_restar
 
 TEST(Volumes, a_client_token_is_kept_with_what_it_made) {
   Fixture world;
-  const catalog::ClientToken token{.region = "us-east-1", .account = world.alice.account, .operation = "CreateVolume",
-                                   .token = "t-1", .parameters = "digest", .created = 1};
+  const catalog::ClientToken token{.region = "us-east-1",
+                                   .account = world.alice.account,
+                                   .operation = "CreateVolume",
+                                   .token = "t-1",
+                                   .parameters = "digest",
+                                   .created = 1};
   const auto id = create_volume(world.region(), world.alice,
-                                {.volume = {.zone = "us-east-1a", .size_gib = 1}, .client_token = token}).id;
+                                {.volume = {.zone = "us-east-1a", .size_gib = 1}, .client_token = token})
+                      .id;
   const auto kept = catalog::in_read(world.region().catalog, [&](catalog::Txn& txn) {
     return catalog::find_client_token(txn, "us-east-1", world.alice.account, "CreateVolume", "t-1");
   });

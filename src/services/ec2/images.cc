@@ -83,43 +83,44 @@ void require(const std::string& value, const std::string& parameter) {
 
 ImageIdResponse register_image(Call& call, const RegisterImageRequest& request) {
   if (!request.image_location.empty()) {
-    throw ApiError("UnsupportedOperation", "Images whose manifest is in S3 cannot be registered; give a snapshot in the block device mapping.");
+    throw ApiError("UnsupportedOperation",
+                   "Images whose manifest is in S3 cannot be registered; give a snapshot in the block device mapping.");
   }
   if (!request.kernel_id.empty() || !request.ramdisk_id.empty()) {
-    throw ApiError("UnsupportedOperation", "Kernel and RAM disk images belong to paravirtual images, which cannot be launched here.");
+    throw ApiError("UnsupportedOperation",
+                   "Kernel and RAM disk images belong to paravirtual images, which cannot be launched here.");
   }
   if (!request.uefi_data.empty()) {
     throw ApiError("UnsupportedOperation", "Images with UEFI variables of their own are not supported.");
   }
-  const auto image = control::register_image(
-      call.region, call.principal,
-      {.name = request.name,
-       .description = request.description,
-       .architecture = request.architecture,
-       .virtualization_type = request.virtualization_type,
-       .root_device_name = request.root_device_name,
-       .boot_mode = request.boot_mode,
-       .imds_support = request.imds_support,
-       .tpm_support = request.tpm_support,
-       .sriov_net_support = request.sriov_net_support,
-       .ena_support = request.ena_support.value_or(false),
-       .devices = device_requests(request.block_device_mapping),
-       .tags = tags_for(request.tag_specification, "image", {"image"})});
+  const auto image = control::register_image(call.region, call.principal,
+                                             {.name = request.name,
+                                              .description = request.description,
+                                              .architecture = request.architecture,
+                                              .virtualization_type = request.virtualization_type,
+                                              .root_device_name = request.root_device_name,
+                                              .boot_mode = request.boot_mode,
+                                              .imds_support = request.imds_support,
+                                              .tpm_support = request.tpm_support,
+                                              .sriov_net_support = request.sriov_net_support,
+                                              .ena_support = request.ena_support.value_or(false),
+                                              .devices = device_requests(request.block_device_mapping),
+                                              .tags = tags_for(request.tag_specification, "image", {"image"})});
   return {image.id};
 }
 
 ImageIdResponse create_image(Call& call, const CreateImageRequest& request) {
   require(request.instance_id, "instanceId");
   require(request.name, "name");
-  const auto image = control::create_image(
-      call.region, call.principal,
-      {.instance_id = request.instance_id,
-       .name = request.name,
-       .description = request.description,
-       .reboot = request.no_reboot.value_or(false) ? control::Reboot::no : control::Reboot::yes,
-       .devices = device_requests(request.block_device_mapping),
-       .image_tags = tags_for(request.tag_specification, "image", {"image", "snapshot"}),
-       .snapshot_tags = tags_for(request.tag_specification, "snapshot", {"image", "snapshot"})});
+  const auto image =
+      control::create_image(call.region, call.principal,
+                            {.instance_id = request.instance_id,
+                             .name = request.name,
+                             .description = request.description,
+                             .reboot = request.no_reboot.value_or(false) ? control::Reboot::no : control::Reboot::yes,
+                             .devices = device_requests(request.block_device_mapping),
+                             .image_tags = tags_for(request.tag_specification, "image", {"image", "snapshot"}),
+                             .snapshot_tags = tags_for(request.tag_specification, "snapshot", {"image", "snapshot"})});
   return {image.id};
 }
 
@@ -136,8 +137,10 @@ DeregisterImageResponse deregister_image(Call& call, const DeregisterImageReques
 }
 
 DescribeImagesResponse describe_images(Call& call, const DescribeImagesRequest& request) {
-  const PageRequest wanted{.max_results = request.max_results, .next_token = request.next_token,
-                           .has_ids = !request.image_id.empty(), .least = 1};
+  const PageRequest wanted{.max_results = request.max_results,
+                           .next_token = request.next_token,
+                           .has_ids = !request.image_id.empty(),
+                           .least = 1};
   page_start(wanted);
   std::vector<Image> images;
   const control::ImageQuery query{.ids = request.image_id,

@@ -10,11 +10,13 @@ namespace {
 using base::ApiError;
 
 [[noreturn]] void unknown_attribute(const std::string& name) {
-  throw ApiError("InvalidParameterValue", "Value (" + name + ") for parameter attribute is invalid. Unknown attribute.");
+  throw ApiError("InvalidParameterValue",
+                 "Value (" + name + ") for parameter attribute is invalid. Unknown attribute.");
 }
 
 void no_organizations(bool named) {
-  if (named) throw ApiError("UnsupportedOperation", "There are no organizations to share an image with in this region.");
+  if (named)
+    throw ApiError("UnsupportedOperation", "There are no organizations to share an image with in this region.");
 }
 
 AttributeValue value(const std::string& text) { return {text}; }
@@ -45,8 +47,9 @@ void read_permissions(const ModifyImageAttributeRequest& request, control::Image
   const auto operation = base::lower(request.operation_type);
   if (operation.empty()) throw ApiError("MissingParameter", "The request must contain the parameter operationType");
   if (operation != "add" && operation != "remove") {
-    throw ApiError("InvalidParameterValue", "Value (" + request.operation_type +
-                                                ") for parameter operationType is invalid. Expected: 'add' or 'remove'.");
+    throw ApiError(
+        "InvalidParameterValue",
+        "Value (" + request.operation_type + ") for parameter operationType is invalid. Expected: 'add' or 'remove'.");
   }
   if (request.user_id.empty() && request.user_group.empty()) {
     throw ApiError("MissingParameter", "The request must contain the parameter userId or userGroup");

@@ -16,7 +16,8 @@ struct DescribeImageAttributeRequest {
 struct ImageAttribute {
   std::string image_id;
   std::optional<std::vector<LaunchPermission>> launch_permission;
-  std::optional<AttributeValue> description, boot_mode, tpm_support, imds_support, sriov_net_support, last_launched_time;
+  std::optional<AttributeValue> description, boot_mode, tpm_support, imds_support, sriov_net_support,
+      last_launched_time;
   std::optional<AttributeValue> deregistration_protection;
 };
 

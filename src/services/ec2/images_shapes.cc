@@ -7,9 +7,7 @@
 namespace kiln::services::ec2 {
 namespace {
 
-std::optional<std::string> if_any(const std::string& text) {
-  return text.empty() ? std::nullopt : std::optional(text);
-}
+std::optional<std::string> if_any(const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); }
 
 template <class Member>
 std::vector<std::string> of_volumes(const Image& image, Member member) {
@@ -39,7 +37,8 @@ constexpr Filterable<Image> image_filters[] = {
      [](const Image& i) { return of_volumes(i, [](const auto& v) { return one(v.snapshot_id); }); }},
     {"block-device-mapping.volume-size",
      [](const Image& i) {
-       return of_volumes(i, [](const auto& v) { return v.volume_size ? one(std::to_string(*v.volume_size)) : nothing(); });
+       return of_volumes(i,
+                         [](const auto& v) { return v.volume_size ? one(std::to_string(*v.volume_size)) : nothing(); });
      }},
     {"block-device-mapping.volume-type",
      [](const Image& i) { return of_volumes(i, [](const auto& v) { return one(v.volume_type); }); }},
@@ -143,8 +142,8 @@ std::vector<control::ImageDeviceRequest> device_requests(const std::vector<Block
   for (const auto& mapping : mappings) {
     auto& request = requests.emplace_back();
     request.device_name = mapping.device_name;
-    // NoDevice says by being there that the device is left out. Clients send it empty, and an empty parameter is absent:
-    // an entry that says nothing else means that too.
+    // NoDevice says by being there that the device is left out. Clients send it empty, and an empty parameter is
+    // absent: an entry that says nothing else means that too.
     request.no_device = mapping.no_device.has_value() || (!mapping.ebs && !mapping.virtual_name);
     request.virtual_name = mapping.virtual_name.value_or("");
     if (!mapping.ebs) continue;

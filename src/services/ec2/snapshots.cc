@@ -106,10 +106,12 @@ constexpr Filterable<Snapshot> snapshot_filters[] = {
 };
 
 DescribeSnapshotsResponse describe_snapshots(Call& call, const DescribeSnapshotsRequest& request) {
-  const PageRequest wanted{.max_results = request.max_results, .next_token = request.next_token, .has_ids = !request.snapshot_id.empty()};
+  const PageRequest wanted{
+      .max_results = request.max_results, .next_token = request.next_token, .has_ids = !request.snapshot_id.empty()};
   page_start(wanted);
   std::vector<Snapshot> snapshots;
-  const control::SnapshotQuery query{.ids = request.snapshot_id, .owners = request.owner, .restorable_by = request.restorable_by};
+  const control::SnapshotQuery query{
+      .ids = request.snapshot_id, .owners = request.owner, .restorable_by = request.restorable_by};
   for (const auto& details : control::describe_snapshots(call.region, call.principal, query)) {
     snapshots.push_back(to_shape(details));
   }
@@ -119,7 +121,8 @@ DescribeSnapshotsResponse describe_snapshots(Call& call, const DescribeSnapshots
 }
 
 Done delete_snapshot(Call& call, const DeleteSnapshotRequest& request) {
-  if (request.snapshot_id.empty()) throw ApiError("MissingParameter", "The request must contain the parameter snapshotId");
+  if (request.snapshot_id.empty())
+    throw ApiError("MissingParameter", "The request must contain the parameter snapshotId");
   control::delete_snapshot(call.region, call.principal, request.snapshot_id);
   return {};
 }

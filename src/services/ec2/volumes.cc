@@ -123,22 +123,23 @@ Volume made_before(Call& call, const CreateVolumeRequest& request) {
 Volume create_volume(Call& call, const CreateVolumeRequest& request) {
   if (!call.made_before.empty()) return made_before(call, request);
   if (request.multi_attach_enabled.value_or(false)) {
-    throw ApiError("UnsupportedOperation", "Multi-attach volumes are not supported in region " + call.region.name + ".");
+    throw ApiError("UnsupportedOperation",
+                   "Multi-attach volumes are not supported in region " + call.region.name + ".");
   }
   if (request.size && *request.size < 1) {
     throw ApiError("InvalidParameterValue", "The volume size is invalid: " + std::to_string(*request.size) + " GiB.");
   }
-  const auto made = control::create_volume(
-      call.region, call.principal,
-      {.volume = {.zone = zone_of(request),
-                  .snapshot_id = request.snapshot_id,
-                  .size_gib = request.size.value_or(0),
-                  .volume_type = request.volume_type,
-                  .encrypted = request.encrypted.value_or(false) || !request.kms_key_id.empty(),
-                  .iops = request.iops,
-                  .throughput = request.throughput},
-       .tags = tags_for(request.tag_specification, "volume", {"volume"}),
-       .client_token = call.client_token});
+  const auto made =
+      control::create_volume(call.region, call.principal,
+                             {.volume = {.zone = zone_of(request),
+                                         .snapshot_id = request.snapshot_id,
+                                         .size_gib = request.size.value_or(0),
+                                         .volume_type = request.volume_type,
+                                         .encrypted = request.encrypted.value_or(false) || !request.kms_key_id.empty(),
+                                         .iops = request.iops,
+                                         .throughput = request.throughput},
+                              .tags = tags_for(request.tag_specification, "volume", {"volume"}),
+                              .client_token = call.client_token});
   return to_shape(control::describe_volumes(call.region, call.principal, {made.id}).at(0));
 }
 
@@ -155,13 +156,16 @@ std::vector<std::string> number(const std::optional<int>& value) {
 
 constexpr Filterable<Volume> volume_filters[] = {
     {"attachment.attach-time",
-     [](const Volume& v) { return of_attachments(v, [](const auto& a) { return base::to_iso8601(a.attach_time.micros); }); }},
+     [](const Volume& v) {
+       return of_attachments(v, [](const auto& a) { return base::to_iso8601(a.attach_time.micros); });
+     }},
     {"attachment.delete-on-termination",
      [](const Volume& v) {
        return of_attachments(v, [](const auto& a) { return std::string(a.delete_on_termination ? "true" : "false"); });
      }},
     {"attachment.device", [](const Volume& v) { return of_attachments(v, [](const auto& a) { return a.device; }); }},
-    {"attachment.instance-id", [](const Volume& v) { return of_attachments(v, [](const auto& a) { return a.instance_id; }); }},
+    {"attachment.instance-id",
+     [](const Volume& v) { return of_attachments(v, [](const auto& a) { return a.instance_id; }); }},
     {"attachment.status", [](const Volume& v) { return of_attachments(v, [](const auto& a) { return a.status; }); }},
     {"availability-zone", [](const Volume& v) { return one(v.availability_zone); }},
     {"availability-zone-id", [](const Volume& v) { return one(v.availability_zone); }},
@@ -177,7 +181,8 @@ constexpr Filterable<Volume> volume_filters[] = {
 };
 
 DescribeVolumesResponse describe_volumes(Call& call, const DescribeVolumesRequest& request) {
-  const PageRequest wanted{.max_results = request.max_results, .next_token = request.next_token, .has_ids = !request.volume_id.empty()};
+  const PageRequest wanted{
+      .max_results = request.max_results, .next_token = request.next_token, .has_ids = !request.volume_id.empty()};
   page_start(wanted);
   std::vector<Volume> volumes;
   for (const auto& details : control::describe_volumes(call.region, call.principal, request.volume_id)) {
