@@ -72,6 +72,8 @@ Response run_handler(const Handler& handler, Request& request) {
   }
 }
 
+// In a co_await expression g++ 12 destroys some temporaries twice (https://gcc.gnu.org/bugzilla/show_bug.cgi?id=99576):
+// what is awaited gets named objects only.
 template <class Stream>
 class Connection {
  public:
@@ -135,7 +137,9 @@ class Connection {
     live_->idle = false;
     if (error) {
       if (const int status = status_of(error); status != 0) {
-        co_await respond(refusal(surroundings_.options, status, Request{}), false);
+        const Request unread;
+        const Response refused = refusal(surroundings_.options, status, unread);
+        co_await respond(refused, false);
       }
       co_return false;
     }
@@ -180,14 +184,16 @@ class Connection {
       const bool fits = co_await read_buffered(request.body, admission.body_bytes > 0 ? admission.body_bytes
                                                                                        : limits_.body_bytes);
       if (!fits) {
-        co_await respond(refusal(options, 413, request), false);
+        const Response refused = refusal(options, 413, request);
+        co_await respond(refused, false);
         co_return false;
       }
     }
     if (surroundings_.requests.fetch_add(1) >= limits_.request_threads + limits_.request_queue) {
       --surroundings_.requests;
       const bool reusable = can_carry_another();
-      co_await respond(refusal(options, 503, request), reusable);
+      const Response refused = refusal(options, 503, request);
+      co_await respond(refused, reusable);
       co_return reusable;
     }
     Response response;
@@ -397,7 +403,8 @@ asio::awaitable<void> serve(Surroundings& surroundings, Tcp::socket socket, std:
 asio::awaitable<void> turn_away(Surroundings& surroundings, Tcp::socket socket) {
   try {
     beast::tcp_stream stream(std::move(socket));
-    const Response busy = refusal(surroundings.options, 503, Request{});
+    const Request unread;
+    const Response busy = refusal(surroundings.options, 503, unread);
     const std::string text = response_head(busy, Framing::length, busy.body.size(), false) + busy.body;
     stream.expires_after(std::chrono::seconds(2));
     co_await asio::async_write(stream, asio::buffer(text), asio::use_awaitable);
