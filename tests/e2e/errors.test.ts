@@ -1,10 +1,10 @@
 // What the endpoint refuses, whatever the operation: signatures, dates, sizes, unknown actions.
 import * as assert from 'node:assert/strict';
+import { createHash, createHmac } from 'node:crypto';
 import { describe, test } from 'node:test';
 
 import { amzDate, send, signingKey } from './refusals.ts';
 import { ACCOUNT, endpoint, kilnOutput, keysOf, REGION } from './region.ts';
-import { createHash, createHmac } from 'node:crypto';
 
 const MINUTE = 60_000;
 const VERSION = 'Version=2016-11-15';

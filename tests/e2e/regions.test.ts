@@ -42,7 +42,7 @@ describe('regions', () => {
     assert.equal(type.InstanceType, 't3.nano');
     assert.equal(type.VCpuInfo?.DefaultVCpus, 2);
     assert.equal(type.MemoryInfo?.SizeInMiB, 512);
-    assert.deepEqual(type.ProcessorInfo?.SupportedArchitectures, ['x86_64']);
+    assert.ok(type.ProcessorInfo?.SupportedArchitectures?.includes('x86_64'));
   });
 
   test('an unknown instance type is refused', async () => {
