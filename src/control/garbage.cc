@@ -117,6 +117,13 @@ void forget_unfinished(Region& region, Collected& report) {
   }
 }
 
+// A living session may have found the pack before it was condemned, and will have to read what it stores again.
+bool may_be_known(catalog::Txn& txn, const Region& region, std::int64_t condemned_epoch) {
+  const auto sessions = catalog::sessions(txn, region.name);
+  return std::any_of(sessions.begin(), sessions.end(),
+                     [&](const auto& session) { return session_epoch(session.id) <= condemned_epoch; });
+}
+
 std::string why_not(const Start& start, const blocks::Marked& marked, std::uint64_t going_bytes) {
   if (start.root_rows == 0 && !marked.packs.empty() && going_bytes >= interlock_least_bytes) {
     return "the region has no root at all, and its store has packs: force, if that is meant";
@@ -140,7 +147,7 @@ std::uint64_t round(Region& region, const CollectOptions& options, Collected& re
 
   const auto now = region.clock.now();
   std::uint64_t condemned = 0, going_bytes = 0;
-  std::vector<std::string> going;
+  std::vector<Pack> going;
   const auto use = [&](const Pack& pack) {
     const auto found = marked->packs.find(pack_id(pack.id));
     return found == marked->packs.end() ? blocks::PackUse{} : found->second;
@@ -149,7 +156,7 @@ std::uint64_t round(Region& region, const CollectOptions& options, Collected& re
     if (use(pack).live_records > 0) {
       region.catalog.run_in_txn([&](catalog::Txn& txn) { catalog::revive_pack(txn, region.name, pack.id); });
     } else if (pack.condemned_epoch < start.epoch && pack.condemned && *pack.condemned <= now - options.grace) {
-      going.push_back(pack.id);
+      going.push_back(pack);
       going_bytes += static_cast<std::uint64_t>(pack.bytes);
     }
   }
@@ -161,7 +168,10 @@ std::uint64_t round(Region& region, const CollectOptions& options, Collected& re
                     {region.name, pack.id, static_cast<std::int64_t>(used.live_bytes)});
       });
     } else if (catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
-                 return catalog::condemn_pack(txn, region.name, pack.id, start.epoch, now);
+                 // Of two collections the one that began later condemns: a session that began between them has an epoch
+                 // that says it cannot know what the earlier one condemned.
+                 return catalog::current_epoch(txn, region.name) == start.epoch &&
+                        catalog::condemn_pack(txn, region.name, pack.id, start.epoch, now);
                })) {
       condemned += 1;
       report.condemned_packs += 1;
@@ -170,13 +180,14 @@ std::uint64_t round(Region& region, const CollectOptions& options, Collected& re
   }
   report.refused = options.force ? std::string() : why_not(start, *marked, going_bytes);
   if (!report.refused.empty()) return condemned;
-  for (const auto& id : going) {
+  for (const auto& pack : going) {
     const bool goes = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
-      return catalog::begin_delete_pack(txn, region.name, id, start.epoch, now - options.grace);
+      return !may_be_known(txn, region, pack.condemned_epoch) &&
+             catalog::begin_delete_pack(txn, region.name, pack.id, start.epoch, now - options.grace);
     });
     if (!goes) continue;
     report.deleted_packs += 1;
-    report.deleted_bytes += use({.id = id}).total_bytes;
+    report.deleted_bytes += use(pack).total_bytes;
   }
   forget_deleting(region);
   return condemned;

@@ -118,7 +118,9 @@ TEST(Garbage, a_commit_whose_chunks_were_condemned_meanwhile_stores_them_again) 
   const auto stored = session.store(1 << 20);
   EXPECT_EQ(session.ingest().progress().new_bytes, 0U);
   deregister_image(region, world.alice, gone.image_id, WithSnapshots::yes);
-  EXPECT_EQ(collect(region, {.grace = base::seconds(3600)}).condemned_packs, 2U);
+  EXPECT_EQ(collect(region, {.grace = 0}).condemned_packs, 2U);
+  // Condemned, and kept for the session that found it.
+  EXPECT_EQ(collect(region, {.grace = 0}).deleted_packs, 0U);
   session.commit([&](const auto& body) { region.catalog.run_in_txn(body); },
                  [&](catalog::Txn& txn) {
                    catalog::insert(txn, catalog::Root{.region = region.name,

@@ -1,6 +1,6 @@
 #include "control/upload_session.h"
 
-#include <algorithm>
+#include <charconv>
 #include <stdexcept>
 
 #include "base/ids.h"
@@ -25,13 +25,15 @@ constexpr base::Micros heartbeat_interval = base::seconds(5);
 
 }  // namespace
 
-UploadSession::UploadSession(Region& region, Options options) : region_(region), id_(base::new_uuid()) {
+UploadSession::UploadSession(Region& region, Options options) : region_(region) {
   region.catalog.run_in_txn([&](catalog::Txn& txn) {
     if (!options.job.empty()) {
       for (const auto& earlier : catalog::sessions(txn, region.name)) {
         if (earlier.job == options.job) end_session(txn, region, earlier.id);
       }
     }
+    epoch_ = static_cast<std::uint64_t>(catalog::current_epoch(txn, region.name));
+    id_ = std::to_string(epoch_) + "-" + base::new_uuid();
     catalog::insert(txn, catalog::Session{.region = region.name,
                                           .id = id_,
                                           .fence = options.fence,
@@ -44,7 +46,6 @@ UploadSession::UploadSession(Region& region, Options options) : region_(region),
                                          .digest = options.parent->root.hex(),
                                          .size_bytes = static_cast<std::int64_t>(options.parent->size_bytes)});
     }
-    epoch_ = static_cast<std::uint64_t>(catalog::current_epoch(txn, region.name));
   });
   ingest_ = std::make_unique<blocks::Ingest>(
       region.store,
@@ -107,22 +108,23 @@ void UploadSession::heartbeat() {
   });
 }
 
-blocks::DiskId UploadSession::store(std::uint64_t size_bytes) {
+blocks::DiskId UploadSession::store(std::uint64_t size_bytes, const std::function<void()>& still_at_it) {
   auto finished = ingest_->finish(size_bytes);
   if (!finished) throw std::runtime_error("storing: " + finished.error().message());
   ingested_ = std::move(*finished);
-  verify_written();
+  verify_written(still_at_it);
   return ingested_.disk;
 }
 
 // Past every cache: what is called stored has been read back from where it will be read.
-void UploadSession::verify_written() {
+void UploadSession::verify_written(const std::function<void()>& still_at_it) {
   for (const auto& pack : ingested_.packs_written) {
     if (verified_.contains(pack.id)) continue;
     const auto bad = blocks::verify_pack(region_.store, pack.id);
     if (!bad) throw std::runtime_error("reading back pack " + pack.id.text() + ": " + bad.error().message());
     if (!bad->empty()) throw std::runtime_error("reading back pack " + pack.id.text() + ": " + bad->front().why);
     verified_.insert(pack.id);
+    if (still_at_it) still_at_it();
   }
 }
 
@@ -160,7 +162,7 @@ void UploadSession::commit(const InTxn& in_txn, const std::function<void(catalog
       auto again = ingest_->again();
       if (!again) throw std::runtime_error("storing again: " + again.error().message());
       ingested_ = std::move(*again);
-      verify_written();
+      verify_written({});  // only what was condemned, which is little
     }
   }
 }
@@ -170,6 +172,12 @@ void UploadSession::abandon() {
   open_ = false;
   ingest_->abandon();
   region_.catalog.run_in_txn([&](catalog::Txn& txn) { end_session(txn, region_, id_); });
+}
+
+std::int64_t session_epoch(const std::string& session_id) {
+  std::int64_t epoch = 0;
+  std::from_chars(session_id.data(), session_id.data() + session_id.size(), epoch);
+  return epoch;
 }
 
 void end_session(catalog::Txn& txn, const Region& region, const std::string& session_id) {

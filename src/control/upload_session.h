@@ -6,6 +6,7 @@
 // end it; a session whose daemon died is ended by the next run of its job, or by abandon_dead_sessions() at the next
 // start, and its packs are then garbage.
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -37,8 +38,9 @@ class UploadSession {
   blocks::Ingest& ingest() { return *ingest_; }
   void heartbeat();  // as often as one likes; written down every few seconds
 
-  // Finishes the tree and reads back every pack that was written. Throws std::runtime_error.
-  blocks::DiskId store(std::uint64_t size_bytes);
+  // Finishes the tree and reads back every pack that was written. still_at_it is called after each: a job keeps its
+  // lease by it. Throws std::runtime_error, and what still_at_it throws.
+  blocks::DiskId store(std::uint64_t size_bytes, const std::function<void()>& still_at_it = {});
   // After store(): every pack the tree refers to is live, and body's rows are there, in one transaction, which ends the
   // session. Packs condemned meanwhile are stored again. in_txn says whose transaction it is: a job's, which holds only
   // while its lease does, or the catalog's. Throws what body throws, and std::runtime_error.
@@ -49,11 +51,11 @@ class UploadSession {
  private:
   bool usable(const blocks::PackId& pack);
   base::Status before_pack(const blocks::PackId& pack, blocks::PackKind kind);
-  void verify_written();
+  void verify_written(const std::function<void()>& still_at_it);
   void commit_rows(catalog::Txn& txn);
 
   Region& region_;
-  const std::string id_;
+  std::string id_;
   std::uint64_t epoch_ = 0;
   bool open_ = true;
   base::Micros last_heartbeat_ = 0;
@@ -62,6 +64,9 @@ class UploadSession {
   std::set<blocks::PackId> verified_;
 };
 
+// The epoch in which a session began, which its id starts with. What was condemned in that epoch or later may still have
+// been found by it, so the collector keeps such packs readable until the session has ended.
+std::int64_t session_epoch(const std::string& session_id);
 // In a transaction: the session and its root are gone, what it wrote is garbage.
 void end_session(catalog::Txn& txn, const Region& region, const std::string& session_id);
 // At start, before jobs run: imports of an earlier daemon are dead, and so are sessions of jobs that have ended.

@@ -142,7 +142,7 @@ blocks::DiskId store_cut(Region& region, jobs::Context& job, const SealedGenerat
   UploadSession session(region, {.job = job.job().id, .fence = job.job().fence, .parent = cut.base()});
   Progress progress(region, job, session, cut.snapshot(), cut.touched_chunks().size());
   put_touched_chunks(region, cut, session.ingest(), progress);
-  const auto disk = session.store(cut.size_bytes());
+  const auto disk = session.store(cut.size_bytes(), [&] { job.keep_alive(); });
   session.commit([&](const auto& body) { job.in_txn(body); },
                  [&](catalog::Txn& txn) { complete(txn, region, cut.snapshot(), disk); });
   return disk;
