@@ -100,6 +100,21 @@ TEST(InstanceJobs, reboot_survives_a_death_at_every_step) {
   }
 }
 
+TEST(InstanceJobs, recover_survives_a_death_at_every_step) {
+  World world;
+  const auto id = world.running_instance();
+  for (const auto& point : points_of("recover", {"recover"})) {
+    EXPECT_EQ(through_death(world, point,
+                            [&](World& w) {
+                              w.region().disk_servers.stop(id);
+                              w.host().disk_fails(id);
+                              w.reconcile();
+                              return id;
+                            }),
+              "running");
+  }
+}
+
 TEST(InstanceJobs, terminate_survives_a_death_at_every_step) {
   World world;
   for (const auto& point :

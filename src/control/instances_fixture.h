@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/api_error.h"
 #include "catalog/blocks.h"
 #include "catalog/instances.h"
 #include "control/instances.h"

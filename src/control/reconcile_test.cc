@@ -127,8 +127,12 @@ TEST(Reconcile, leaves_an_instance_alone_while_a_job_works_on_it) {
   const auto jobs = catalog::in_read(world.region().catalog, [&](catalog::Txn& txn) {
     return catalog::unfinished_jobs_of(txn, world.region().name, id);
   });
-  for (const auto& job : jobs) EXPECT_EQ(job.kind, "reboot");
+  ASSERT_EQ(jobs.size(), 1U);
+  EXPECT_EQ(jobs[0].kind, "reboot");
+  world.host().set_guests_obey(true);
+  terminate_instances(world.region(), world.alice, {id});
   ASSERT_TRUE(world.settle());
+  EXPECT_EQ(world.state(id), "terminated");
   world.expect_nothing_astray();
 }
 

@@ -63,13 +63,14 @@ const Filterable<InstanceStatus> status_filters[] = {
     {"instance-status.status", [](const InstanceStatus& s) { return one(s.instance_status.status); }},
     {"system-status.reachability",
      [](const InstanceStatus& s) {
-       return s.system_status.details.empty() ? std::vector<std::string>{} : one(s.system_status.details.front().status);
+       return s.system_status.details.empty() ? std::vector<std::string>{}
+                                              : one(s.system_status.details.front().status);
      }},
     {"system-status.status", [](const InstanceStatus& s) { return one(s.system_status.status); }},
 };
 
-// A row says running only while its guest's vCPU runs and its disks are served: the reconciler sees to that. Whether the
-// operating system inside is well is not looked at.
+// A row says running only while its guest's vCPU runs and its disks are served: the reconciler sees to that. Whether
+// the operating system inside is well is not looked at.
 InstanceStatus status_of(const catalog::Instance& row) {
   InstanceStatus status;
   status.instance_id = row.id;
@@ -92,10 +93,10 @@ DescribeInstanceStatusResponse describe_instance_status(Call& call, const Descri
     }
   }
   keep_matching<InstanceStatus>(statuses, status_filters, request.filter);
-  auto page = paginate(std::move(statuses),
-                       {.max_results = request.max_results, .next_token = request.next_token,
-                        .has_ids = !request.instance_id.empty()},
-                       [](const InstanceStatus& s) { return s.instance_id; });
+  auto page = paginate(
+      std::move(statuses),
+      {.max_results = request.max_results, .next_token = request.next_token, .has_ids = !request.instance_id.empty()},
+      [](const InstanceStatus& s) { return s.instance_id; });
   return {.instance_status_set = std::move(page.items), .next_token = page.next_token};
 }
 

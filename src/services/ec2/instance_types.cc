@@ -135,7 +135,8 @@ KILN_WIRE(kiln::services::ec2::InstanceTypeOffering, instance_type, location_typ
 KILN_WIRE(kiln::services::ec2::DescribeInstanceTypeOfferingsRequest, location_type, filter, max_results, next_token)
 KILN_WIRE(kiln::services::ec2::DescribeInstanceTypeOfferingsResponse, instance_type_offering_set, next_token)
 KILN_WIRE(kiln::services::ec2::InstanceCreditSpecification, instance_id, cpu_credits)
-KILN_WIRE(kiln::services::ec2::DescribeInstanceCreditSpecificationsRequest, instance_id, filter, max_results, next_token)
+KILN_WIRE(kiln::services::ec2::DescribeInstanceCreditSpecificationsRequest, instance_id, filter, max_results,
+          next_token)
 KILN_WIRE(kiln::services::ec2::DescribeInstanceCreditSpecificationsResponse, instance_credit_specification_set,
           next_token)
 
@@ -147,7 +148,8 @@ using base::ApiError;
 const Filterable<InstanceTypeInfo> type_filters[] = {
     {"auto-recovery-supported", [](const InstanceTypeInfo& t) { return one(t.auto_recovery_supported); }},
     {"bare-metal", [](const InstanceTypeInfo& t) { return one(t.bare_metal); }},
-    {"burstable-performance-supported", [](const InstanceTypeInfo& t) { return one(t.burstable_performance_supported); }},
+    {"burstable-performance-supported",
+     [](const InstanceTypeInfo& t) { return one(t.burstable_performance_supported); }},
     {"current-generation", [](const InstanceTypeInfo& t) { return one(t.current_generation); }},
     {"dedicated-hosts-supported", [](const InstanceTypeInfo& t) { return one(t.dedicated_hosts_supported); }},
     {"free-tier-eligible", [](const InstanceTypeInfo& t) { return one(t.free_tier_eligible); }},
@@ -155,7 +157,8 @@ const Filterable<InstanceTypeInfo> type_filters[] = {
     {"hypervisor", [](const InstanceTypeInfo& t) { return one(t.hypervisor); }},
     {"instance-storage-supported", [](const InstanceTypeInfo& t) { return one(t.instance_storage_supported); }},
     {"instance-type", [](const InstanceTypeInfo& t) { return one(t.instance_type); }},
-    {"memory-info.size-in-mib", [](const InstanceTypeInfo& t) { return one(std::to_string(t.memory_info.size_in_mi_b)); }},
+    {"memory-info.size-in-mib",
+     [](const InstanceTypeInfo& t) { return one(std::to_string(t.memory_info.size_in_mi_b)); }},
     {"network-info.ena-support", [](const InstanceTypeInfo& t) { return one(t.network_info.ena_support); }},
     {"processor-info.supported-architecture",
      [](const InstanceTypeInfo& t) { return t.processor_info.supported_architectures; }},
@@ -163,8 +166,10 @@ const Filterable<InstanceTypeInfo> type_filters[] = {
     {"supported-root-device-type", [](const InstanceTypeInfo& t) { return t.supported_root_device_types; }},
     {"supported-usage-class", [](const InstanceTypeInfo& t) { return t.supported_usage_classes; }},
     {"supported-virtualization-type", [](const InstanceTypeInfo& t) { return t.supported_virtualization_types; }},
-    {"vcpu-info.default-cores", [](const InstanceTypeInfo& t) { return one(std::to_string(t.v_cpu_info.default_cores)); }},
-    {"vcpu-info.default-vcpus", [](const InstanceTypeInfo& t) { return one(std::to_string(t.v_cpu_info.default_v_cpus)); }},
+    {"vcpu-info.default-cores",
+     [](const InstanceTypeInfo& t) { return one(std::to_string(t.v_cpu_info.default_cores)); }},
+    {"vcpu-info.default-vcpus",
+     [](const InstanceTypeInfo& t) { return one(std::to_string(t.v_cpu_info.default_v_cpus)); }},
 };
 
 const Filterable<InstanceTypeOffering> offering_filters[] = {
@@ -189,10 +194,10 @@ InstanceTypeInfo to_shape(const control::InstanceType& type) {
 DescribeInstanceTypesResponse describe_instance_types(Call&, const DescribeInstanceTypesRequest& request) {
   std::vector<InstanceTypeInfo> types;
   for (const auto& type : control::instance_types()) {
-    const bool wanted = request.instance_type.empty() ||
-                        std::ranges::any_of(request.instance_type, [&](const auto& pattern) {
-                          return base::matches_wildcard(pattern, type.name);
-                        });
+    const bool wanted =
+        request.instance_type.empty() || std::ranges::any_of(request.instance_type, [&](const auto& pattern) {
+          return base::matches_wildcard(pattern, type.name);
+        });
     if (wanted) types.push_back(to_shape(type));
   }
   std::string unknown;
@@ -205,8 +210,10 @@ DescribeInstanceTypesResponse describe_instance_types(Call&, const DescribeInsta
   }
   keep_matching<InstanceTypeInfo>(types, type_filters, request.filter);
   auto page = paginate(std::move(types),
-                       {.max_results = request.max_results, .next_token = request.next_token,
-                        .has_ids = !request.instance_type.empty(), .most = 100},
+                       {.max_results = request.max_results,
+                        .next_token = request.next_token,
+                        .has_ids = !request.instance_type.empty(),
+                        .most = 100},
                        [](const InstanceTypeInfo& t) { return t.instance_type; });
   return {.instance_type_set = std::move(page.items), .next_token = page.next_token};
 }
@@ -241,10 +248,10 @@ DescribeInstanceCreditSpecificationsResponse describe_instance_credit_specificat
     if (type != nullptr && type->burstable) specifications.push_back({details.instance.id, "unlimited"});
   }
   keep_matching<InstanceCreditSpecification>(specifications, credit_filters, request.filter);
-  auto page = paginate(std::move(specifications),
-                       {.max_results = request.max_results, .next_token = request.next_token,
-                        .has_ids = !request.instance_id.empty()},
-                       [](const InstanceCreditSpecification& s) { return s.instance_id; });
+  auto page = paginate(
+      std::move(specifications),
+      {.max_results = request.max_results, .next_token = request.next_token, .has_ids = !request.instance_id.empty()},
+      [](const InstanceCreditSpecification& s) { return s.instance_id; });
   return {.instance_credit_specification_set = std::move(page.items), .next_token = page.next_token};
 }
 

@@ -67,12 +67,15 @@ const Filterable<Instance> instance_filters[] = {
     {"architecture", [](const Instance& i) { return one(i.architecture); }},
     {"availability-zone", [](const Instance& i) { return one(i.placement.availability_zone); }},
     {"block-device-mapping.attach-time",
-     [](const Instance& i) { return disks(i, [](const auto& d) { return base::to_iso8601(d.ebs.attach_time.micros); }); }},
+     [](const Instance& i) {
+       return disks(i, [](const auto& d) { return base::to_iso8601(d.ebs.attach_time.micros); });
+     }},
     {"block-device-mapping.delete-on-termination",
      [](const Instance& i) { return disks(i, [](const auto& d) { return flag(d.ebs.delete_on_termination); }); }},
     {"block-device-mapping.device-name",
      [](const Instance& i) { return disks(i, [](const auto& d) { return d.device_name; }); }},
-    {"block-device-mapping.status", [](const Instance& i) { return disks(i, [](const auto& d) { return d.ebs.status; }); }},
+    {"block-device-mapping.status",
+     [](const Instance& i) { return disks(i, [](const auto& d) { return d.ebs.status; }); }},
     {"block-device-mapping.volume-id",
      [](const Instance& i) { return disks(i, [](const auto& d) { return d.ebs.volume_id; }); }},
     {"boot-mode", [](const Instance& i) { return one(i.boot_mode); }},
@@ -113,7 +116,8 @@ const Filterable<Instance> instance_filters[] = {
      [](const Instance& i) { return nics(i, [](const auto& n) { return n.network_interface_id; }); }},
     {"network-interface.owner-id", [](const Instance& i) { return nics(i, [](const auto& n) { return n.owner_id; }); }},
     {"network-interface.private-ip-address", addresses},
-    {"network-interface.subnet-id", [](const Instance& i) { return nics(i, [](const auto& n) { return n.subnet_id; }); }},
+    {"network-interface.subnet-id",
+     [](const Instance& i) { return nics(i, [](const auto& n) { return n.subnet_id; }); }},
     {"network-interface.vpc-id", [](const Instance& i) { return nics(i, [](const auto& n) { return n.vpc_id; }); }},
     {"owner-id", [](const Instance& i) { return one(i.owner_id); }},
     {"placement-group-name", [](const Instance& i) { return one(i.placement.group_name); }},
@@ -153,7 +157,9 @@ std::vector<Reservation> by_reservation(std::vector<Instance> instances) {
   for (auto& instance : instances) {
     const auto [place, is_new] = places.emplace(instance.reservation_id, reservations.size());
     if (is_new) {
-      reservations.push_back({.reservation_id = instance.reservation_id, .owner_id = instance.owner_id, .group_set = {},
+      reservations.push_back({.reservation_id = instance.reservation_id,
+                              .owner_id = instance.owner_id,
+                              .group_set = {},
                               .instances_set = {}});
     }
     reservations[place->second].instances_set.push_back(std::move(instance));
@@ -221,9 +227,9 @@ void refuse_what_is_not_here(const RunInstancesRequest& request) {
                                                            launch_template.launch_template_id + ", does not exist.");
   }
   if (!launch_template.launch_template_name.empty()) {
-    throw ApiError("InvalidLaunchTemplateName.NotFoundException",
-                   "The specified launch template, with template name " + launch_template.launch_template_name +
-                       ", does not exist.");
+    throw ApiError("InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name " +
+                                                                      launch_template.launch_template_name +
+                                                                      ", does not exist.");
   }
   if (!request.placement.tenancy.empty() && request.placement.tenancy != "default") {
     throw ApiError("UnsupportedOperation", "Tenancy '" + request.placement.tenancy + "' is not supported");
@@ -268,10 +274,10 @@ Reservation run_instances(Call& call, const RunInstancesRequest& request) {
 DescribeInstancesResponse describe_instances(Call& call, const DescribeInstancesRequest& request) {
   auto instances = shapes_of(call, request.instance_id);
   keep_matching<Instance>(instances, instance_filters, request.filter);
-  auto page = paginate(std::move(instances),
-                       {.max_results = request.max_results, .next_token = request.next_token,
-                        .has_ids = !request.instance_id.empty()},
-                       [](const Instance& i) { return i.instance_id; });
+  auto page = paginate(
+      std::move(instances),
+      {.max_results = request.max_results, .next_token = request.next_token, .has_ids = !request.instance_id.empty()},
+      [](const Instance& i) { return i.instance_id; });
   return {.reservation_set = by_reservation(std::move(page.items)), .next_token = page.next_token};
 }
 

@@ -51,15 +51,17 @@ void check_user_data(const std::optional<std::string>& text) {
 
 std::string checked_shutdown_behavior(const std::string& text) {
   if (text == "stop" || text == "terminate") return text;
-  throw ApiError("InvalidParameterValue", "Value (" + text + ") for parameter instanceInitiatedShutdownBehavior is "
-                                          "invalid. Unknown instance initiated shutdown behavior");
+  throw ApiError("InvalidParameterValue", "Value (" + text +
+                                              ") for parameter instanceInitiatedShutdownBehavior is "
+                                              "invalid. Unknown instance initiated shutdown behavior");
 }
 
 control::InstanceChanges checked_metadata_options(const MetadataOptionsRequest& options) {
   control::InstanceChanges changes;
   if (!options.http_tokens.empty()) {
     if (options.http_tokens != "optional" && options.http_tokens != "required") {
-      throw ApiError("InvalidParameterValue", "Value (" + options.http_tokens + ") for parameter HttpTokens is invalid.");
+      throw ApiError("InvalidParameterValue",
+                     "Value (" + options.http_tokens + ") for parameter HttpTokens is invalid.");
     }
     changes.tokens_required = options.http_tokens == "required";
   }
@@ -73,9 +75,10 @@ control::InstanceChanges checked_metadata_options(const MetadataOptionsRequest& 
   if (options.http_put_response_hop_limit) {
     changes.hop_limit = *options.http_put_response_hop_limit;
     if (*changes.hop_limit < 1 || *changes.hop_limit > 64) {
-      throw ApiError("InvalidParameterValue", "Value (" + std::to_string(*changes.hop_limit) +
-                                                  ") for parameter HttpPutResponseHopLimit is invalid. Valid values are "
-                                                  "1 to 64");
+      throw ApiError("InvalidParameterValue",
+                     "Value (" + std::to_string(*changes.hop_limit) +
+                         ") for parameter HttpPutResponseHopLimit is invalid. Valid values are "
+                         "1 to 64");
     }
   }
   return changes;

@@ -60,7 +60,8 @@ struct ModifyInstanceMetadataOptionsResponse {
   InstanceMetadataOptions instance_metadata_options;
 };
 
-DescribeInstanceAttributeResponse describe_instance_attribute(Call& call, const DescribeInstanceAttributeRequest& request);
+DescribeInstanceAttributeResponse describe_instance_attribute(Call& call,
+                                                              const DescribeInstanceAttributeRequest& request);
 Done modify_instance_attribute(Call& call, const ModifyInstanceAttributeRequest& request);
 ModifyInstanceMetadataOptionsResponse modify_instance_metadata_options(
     Call& call, const ModifyInstanceMetadataOptionsRequest& request);

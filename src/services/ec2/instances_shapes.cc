@@ -11,12 +11,8 @@
 namespace kiln::services::ec2 {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, int>, 6> state_codes{{{"pending", 0},
-                                                                       {"running", 16},
-                                                                       {"shutting-down", 32},
-                                                                       {"terminated", 48},
-                                                                       {"stopping", 64},
-                                                                       {"stopped", 80}}};
+constexpr std::array<std::pair<std::string_view, int>, 6> state_codes{
+    {{"pending", 0}, {"running", 16}, {"shutting-down", 32}, {"terminated", 48}, {"stopping", 64}, {"stopped", 80}}};
 
 std::vector<GroupIdentifier> groups_of(const control::InstanceDetails& details) {
   std::vector<GroupIdentifier> groups;

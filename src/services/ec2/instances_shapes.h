@@ -114,7 +114,7 @@ struct Instance {
   std::string instance_id, image_id;
   InstanceState instance_state;
   std::string private_dns_name;
-  std::string dns_name;                            // public: there are none
+  std::string dns_name;  // public: there are none
   std::string reason;
   std::optional<std::string> key_name;
   int ami_launch_index = 0;
@@ -133,7 +133,7 @@ struct Instance {
   std::string virtualization_type = "hvm";
   std::string client_token;
   std::vector<Tag> tag_set;
-  std::string hypervisor = "xen";                  // EC2 says xen of KVM guests too
+  std::string hypervisor = "xen";  // EC2 says xen of KVM guests too
   std::vector<InstanceNetworkInterface> network_interface_set;
   bool ebs_optimized = false;
   bool ena_support = true;
@@ -152,12 +152,12 @@ struct Instance {
   PrivateDnsNameOptions private_dns_name_options;
   MaintenanceOptions maintenance_options;
 
-  std::string reservation_id, owner_id;            // not on the wire here
+  std::string reservation_id, owner_id;  // not on the wire here
 };
 
 struct Reservation {
   std::string reservation_id, owner_id;
-  std::vector<GroupIdentifier> group_set;          // of EC2-Classic: always empty
+  std::vector<GroupIdentifier> group_set;  // of EC2-Classic: always empty
   std::vector<Instance> instances_set;
 };
 
