@@ -4,8 +4,8 @@
 //   mark     the epoch is raised and all roots are read in one transaction; the trees are walked
 //   condemn  packs with nothing live that nobody referenced since and no living session wrote: no longer found for
 //            deduplication, still readable
-//   delete   condemned by an earlier mark, for the grace, still unreferenced in this one, and no upload is under way that
-//            may have found it before it was condemned
+//   delete   condemned by an earlier mark, for the grace, still unreferenced in this one, and no upload is under way
+//            that may have found it before it was condemned
 //
 // collect runs on a CLI request's thread, for minutes on a large store; two at once are safe. After a crash the next
 // one goes on. It throws, and condemns and deletes nothing, when a root cannot be read. Without force it deletes

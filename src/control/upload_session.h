@@ -64,8 +64,8 @@ class UploadSession {
   std::set<blocks::PackId> verified_;
 };
 
-// The epoch in which a session began, which its id starts with. What was condemned in that epoch or later may still have
-// been found by it, so the collector keeps such packs readable until the session has ended.
+// The epoch in which a session began, which its id starts with. What was condemned in that epoch or later may still
+// have been found by it, so the collector keeps such packs readable until the session has ended.
 std::int64_t session_epoch(const std::string& session_id);
 // In a transaction: the session and its root are gone, what it wrote is garbage.
 void end_session(catalog::Txn& txn, const Region& region, const std::string& session_id);
