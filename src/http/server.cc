@@ -167,7 +167,8 @@ class Server::Loop {
         take(std::move(socket), *listener);
       } else if (turned_away_ < options_.limits.connections && !listener->tls) {
         ++turned_away_;
-        asio::co_spawn(io_, turn_away(surroundings_, std::move(socket)), [this](std::exception_ptr) { --turned_away_; });
+        asio::co_spawn(io_, turn_away(surroundings_, std::move(socket)),
+                       [this](std::exception_ptr) { --turned_away_; });
       }
     }
   }

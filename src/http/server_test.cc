@@ -165,7 +165,8 @@ TEST(Server, a_body_over_the_limit_is_413_declared_or_not) {
   Fixture f(echo, {.body_bytes = 1000});
   EXPECT_TRUE(is_status(f.client().ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n"), 413));
   const std::string chunk = "3e9\r\n" + std::string(1001, 'x') + "\r\n0\r\n\r\n";
-  EXPECT_TRUE(is_status(f.client().ask("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk), 413));
+  const std::string chunked = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk;
+  EXPECT_TRUE(is_status(f.client().ask(chunked), 413));
   const std::string fits = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + std::string(1000, 'x');
   EXPECT_TRUE(is_status(f.client().ask(fits), 200));
 }
@@ -280,8 +281,8 @@ TEST(Server, a_streamed_body_may_be_larger_than_any_buffer) {
   client.send("PUT /stream HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
   client.send(body);
   EXPECT_EQ(body_of(client.response()), std::to_string(body.size()));
-  EXPECT_EQ(body_of(client.ask("PUT /stream HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")),
-            "3");
+  const std::string chunked = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+  EXPECT_EQ(body_of(client.ask("PUT /stream HTTP/1.1\r\nHost: h\r\n" + chunked)), "3");
   EXPECT_EQ(body_of(client.ask("PUT /stream HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")), "0");
 }
 
@@ -407,7 +408,8 @@ TEST(Server, an_address_that_cannot_be_had_is_said) {
   EXPECT_THROW(server.listen({.host = "localhost"}), std::runtime_error);
   EXPECT_THROW(server.listen({.host = "192.0.2.1"}), std::runtime_error);
   EXPECT_NO_THROW(server.listen({.host = "192.0.2.1", .free_bind = true}));
-  EXPECT_THROW(server.listen({}, Tls{.certificate_file = "/nonexistent", .key_file = "/nonexistent"}), std::runtime_error);
+  const Tls missing{.certificate_file = "/nonexistent", .key_file = "/nonexistent"};
+  EXPECT_THROW(server.listen({}, missing), std::runtime_error);
   const ListenerId taken = server.listen({});
   EXPECT_THROW(server.listen({.port = server.port(taken)}), std::runtime_error);
 }

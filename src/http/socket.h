@@ -17,8 +17,8 @@ struct ListenOn {
 
 base::Fd listen_on(const ListenOn& where);
 
-// The sockets that our parent handed over (LISTEN_PID, LISTEN_FDS), as systemd does: descriptors 3 and up. The variables
-// are removed, so that children do not take them for theirs; empty when there are none. Call once, at start.
+// The sockets that our parent handed over (LISTEN_PID, LISTEN_FDS), as systemd does: descriptors 3 and up. The
+// variables are removed, so that children do not take them for theirs; empty when there are none. Call once, at start.
 std::vector<base::Fd> inherited_sockets();
 
 }  // namespace kiln::http

@@ -187,9 +187,9 @@ http::Response Dispatch::refuse(int status, const http::Request& request) {
   if (request.header("authorization").value_or("").find("/ec2/aws4_request") == std::string_view::npos) {
     dialect = fallback_dialect(request);
   }
-  const wire::Failure failure = status == 413   ? wire::Failure{"RequestEntityTooLarge", "The request is too large.", 413}
-                                : status == 503 ? wire::Failure{"RequestLimitExceeded", "Request limit exceeded.", 503}
-                                                : wire::Failure{"InvalidRequest", "The request is malformed.", status};
+  wire::Failure failure{"InvalidRequest", "The request is malformed.", status};
+  if (status == 413) failure = {"RequestEntityTooLarge", "The request is too large.", status};
+  if (status == 503) failure = {"RequestLimitExceeded", "Request limit exceeded.", status};
   const std::string id = base::new_uuid();
   return to_http(wire::failure(dialect, id, failure), id);
 }

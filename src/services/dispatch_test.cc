@@ -137,8 +137,8 @@ const Sent who{.body = "Action=GetCallerIdentity&Version=2011-06-15", .service =
 TEST_F(DispatchTest, answers_a_signed_call) {
   const http::Response got = send(describe);
   EXPECT_EQ(got.status, 200);
-  EXPECT_NE(got.body.find("<thingSet><item>a</item><item>b</item></thingSet><said>123456789012 us-east-1 DescribeThings "
-                          "127.0.0.1</said>"),
+  EXPECT_NE(got.body.find("<thingSet><item>a</item><item>b</item></thingSet><said>123456789012 us-east-1 "
+                          "DescribeThings 127.0.0.1</said>"),
             std::string::npos)
       << got.body;
   const auto id = http::find_header(got.headers, "x-amzn-RequestId");
@@ -166,8 +166,8 @@ TEST_F(DispatchTest, answers_a_presigned_get) {
 TEST_F(DispatchTest, the_scope_of_the_credential_chooses_the_service) {
   const http::Response got = send(who);
   EXPECT_EQ(got.status, 200);
-  EXPECT_NE(got.body.find("<GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:root</Arn><UserId>123456789012</UserId>"
-                          "<Account>123456789012</Account></GetCallerIdentityResult>"),
+  EXPECT_NE(got.body.find("<GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:root</Arn>"
+                          "<UserId>123456789012</UserId><Account>123456789012</Account></GetCallerIdentityResult>"),
             std::string::npos)
       << got.body;
   Sent elsewhere = who;
@@ -197,7 +197,8 @@ TEST_F(DispatchTest, errors_have_the_form_of_their_service) {
   Sent sts = who;
   ec2.secret = sts.secret = "wrong";
   EXPECT_NE(send(ec2).body.find("<Response><Errors><Error><Code>"), std::string::npos);
-  EXPECT_NE(send(sts).body.find("<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender"),
+  EXPECT_NE(send(sts).body.find("<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error>"
+                                "<Type>Sender"),
             std::string::npos);
 }
 
@@ -270,7 +271,8 @@ TEST_F(DispatchTest, a_dry_run_uses_no_token_up) {
 }
 
 TEST_F(DispatchTest, what_never_reached_it_is_refused_in_xml) {
-  http::Request request{.method = "POST", .path = "/", .headers = {{"Authorization", "Credential=A/1/r/ec2/aws4_request"}}};
+  http::Request request{
+      .method = "POST", .path = "/", .headers = {{"Authorization", "Credential=A/1/r/ec2/aws4_request"}}};
   const http::Response large = Dispatch::refuse(413, request);
   EXPECT_EQ(large.status, 413);
   EXPECT_NE(large.body.find("<Response><Errors><Error><Code>RequestEntityTooLarge</Code>"), std::string::npos);

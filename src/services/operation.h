@@ -8,8 +8,8 @@
 //   std::span<const Operation> image_operations() { return operations; }
 //
 // The request and response types are read off the function's own signature, Response f(Call&, const Request&). The
-// function runs on a thread of the request pool, with the signature verified, the caller authorised and DryRun answered;
-// it throws base::ApiError when the caller is to blame.
+// function runs on a thread of the request pool, with the signature verified, the caller authorised and DryRun
+// answered; it throws base::ApiError when the caller is to blame.
 
 #include <string_view>
 

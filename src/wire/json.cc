@@ -40,10 +40,13 @@ bool parse_scalar_json(Kind kind, const json::value& from, void* value) {
     return true;
   }
   json::error_code error;
-  if (kind == Kind::int32 && from.is_number()) *static_cast<int*>(value) = from.to_number<int>(error);
-  else if (kind == Kind::int64 && from.is_number()) *static_cast<std::int64_t*>(value) = from.to_number<std::int64_t>(error);
-  else if (kind == Kind::real && from.is_number()) *static_cast<double*>(value) = from.to_number<double>(error);
-  else return false;
+  if (!from.is_number()) return false;
+  switch (kind) {
+    case Kind::int32: *static_cast<int*>(value) = from.to_number<int>(error); break;
+    case Kind::int64: *static_cast<std::int64_t*>(value) = from.to_number<std::int64_t>(error); break;
+    case Kind::real: *static_cast<double*>(value) = from.to_number<double>(error); break;
+    default: return false;
+  }
   return !error;
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 // The parameters of a query-protocol request: a form body or a query string, sorted by name.
 //
-// An empty value counts as absent, as on AWS: Packer sends UserData= and SubnetId= when it means nothing. Immutable once
-// parsed. Bounds: 10,000 parameters, names of 512 bytes; the size of the whole is the server's to limit.
+// An empty value counts as absent, as on AWS: Packer sends UserData= and SubnetId= when it means nothing. Immutable
+// once parsed. Bounds: 10,000 parameters, names of 512 bytes; the size of the whole is the server's to limit.
 
 #include <optional>
 #include <string>

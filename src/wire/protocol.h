@@ -30,7 +30,8 @@ struct Reply {
 };
 
 // Fills the request from parameters (ec2, query) or the body (the JSON protocols).
-void decode_request(const Dialect& dialect, const Params& params, std::string_view body, const Type& type, void* request);
+void decode_request(const Dialect& dialect, const Params& params, std::string_view body, const Type& type,
+                    void* request);
 
 // The response without what is wrapped around it.
 std::string encode_content(const Dialect& dialect, const Type& type, const void* response);

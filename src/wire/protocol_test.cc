@@ -157,7 +157,8 @@ std::string json_refusal(std::string_view text) {
 TEST(Json, ignores_what_it_does_not_know_and_names_what_is_wrong) {
   EXPECT_EQ(json_refusal(""), "accepted");
   EXPECT_EQ(json_refusal("{\"New\":{\"a\":[1]},\"Count\":null,\"At\":\"2026-01-02T03:04:05Z\"}"), "accepted");
-  EXPECT_EQ(json_refusal("{\"Tags\":[{\"Key\":1}]}"), "SerializationException: The value of Tags.Key is of the wrong type.");
+  EXPECT_EQ(json_refusal("{\"Tags\":[{\"Key\":1}]}"),
+            "SerializationException: The value of Tags.Key is of the wrong type.");
   EXPECT_EQ(json_refusal("{\"Tags\":{}}"), "SerializationException: Tags is not a list.");
   for (const char* text : {"[]", "{", "{\"Count\":1.5}", "{\"Count\":1e30}", "{\"Count\":\"1\"}", "{\"At\":1e300}",
                            "{\"Overwrite\":\"true\"}", "{\"Blob\":\"*\"}", "{}x", "{\"ParameterName\":\"\xFF\"}"}) {

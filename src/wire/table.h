@@ -9,7 +9,7 @@
 //   KILN_WIRE(kiln::services::ec2::DescribeImagesRequest, image_id, filter, max_results)
 //
 // The macros stand at global namespace scope. Names on the wire follow from the member: image_id is ImageId in queries
-// and JSON and imageId in EC2's XML; a trailing underscore (return_) keeps clear of C++ keywords and is not on the wire.
+// and JSON, and imageId in EC2's XML; a trailing underscore (return_) keeps clear of C++ keywords and is not written.
 // KILN_WIRE_NAME and KILN_WIRE_IN say otherwise for one member and stand before the KILN_WIRE of its type.
 //
 // A member is a std::string (enumerations too), bool, int, std::int64_t, double, Timestamp, Blob, another such struct,
