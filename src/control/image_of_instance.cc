@@ -187,12 +187,23 @@ Status cut_together(Region& region, const std::vector<Snapshot>& snapshots,
   });
 }
 
+// A disk server that died, or went with its host, is otherwise brought back by a job of the instance, which would wait
+// for this one to end.
+void serve_disks_again(Region& region, jobs::Context& job) {
+  const auto instance = instance_now(region, job.job().subject);
+  if (instance && instance->state == "running") serve_disks(region, job, *instance);
+}
+
 void step_cut(Region& region, jobs::Context& job) {
   const auto snapshots = own_snapshots(region, job.argument("image"));
   if (cut_is_made(snapshots)) return;
   std::map<std::string, std::uint64_t> generations;
   const auto done = cut_together(region, snapshots, generations);
-  if (!done && done.error().fault() == Fault::busy) throw jobs::Retry(done.error().message(), base::seconds(1) / 10);
+  const bool server_died = !done && done.error().fault() == Fault::io && !region.disk_servers.runs(job.job().subject);
+  if (!done && (done.error().fault() == Fault::busy || server_died)) {
+    serve_disks_again(region, job);
+    throw jobs::Retry(done.error().message(), base::seconds(1) / 10);
+  }
   if (!done) throw std::runtime_error(done.error().message());
   job.in_txn([&](catalog::Txn& txn) {
     for (auto snapshot : own_snapshots(txn, region, job.argument("image"))) {
