@@ -168,6 +168,15 @@ TEST(Launch, gives_the_address_that_was_asked_for_once) {
   EXPECT_EQ(world.row(id).private_ip, "10.77.0.40");
 }
 
+TEST(Launch, an_address_rests_after_its_instance_has_gone) {
+  World world;
+  const auto first = world.running_instance();
+  terminate_instances(world.region(), world.alice, {first});
+  ASSERT_TRUE(world.settle());
+  const auto second = world.running_instance();
+  EXPECT_NE(world.row(second).private_ip, world.row(first).private_ip);
+}
+
 TEST(Launch, a_larger_root_goes_on_with_zeros_and_a_smaller_one_is_refused) {
   World world;
   auto what = world.request();

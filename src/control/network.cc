@@ -50,10 +50,23 @@ std::string free_vpc_cidr(catalog::Txn& txn, const Region& region) {
   return dotted(address) + "/16";
 }
 
-std::set<std::string> taken_addresses(catalog::Txn& txn, const catalog::Subnet& subnet) {
-  std::set<std::string> taken;
+std::set<std::string> addresses_of_instances(catalog::Txn& txn, const catalog::Subnet& subnet, const std::string& but_in) {
+  std::set<std::string> found;
   const auto rows = txn.query("SELECT private_ip FROM instance WHERE region = $1 AND subnet_id = $2 AND state <> $3",
-                              {subnet.region, subnet.id, std::string("terminated")});
+                              {subnet.region, subnet.id, but_in});
+  for (const auto& row : rows) found.insert(std::get<std::string>(row.at(0)));
+  return found;
+}
+
+// A guest that was cut off holds its DHCP lease for five minutes, in which its address cannot be given to another one.
+constexpr base::Micros lease_time = base::seconds(10 * 60);
+
+// Those of instances that are not terminated, and of those that were a moment ago.
+std::set<std::string> taken_addresses(catalog::Txn& txn, const Region& region, const catalog::Subnet& subnet) {
+  std::set<std::string> taken;
+  const auto rows = txn.query(
+      "SELECT private_ip FROM instance WHERE region = $1 AND subnet_id = $2 AND (state <> $3 OR terminated > $4)",
+      {subnet.region, subnet.id, std::string("terminated"), region.clock.now() - lease_time});
   for (const auto& row : rows) taken.insert(std::get<std::string>(row.at(0)));
   return taken;
 }
@@ -120,18 +133,22 @@ catalog::Vpc vpc(catalog::Txn& txn, const Region& region, const std::string& acc
 }
 
 std::string next_private_ip(catalog::Txn& txn, const Region&, const catalog::Subnet& subnet) {
-  const auto taken = taken_addresses(txn, subnet);
   const std::uint32_t first = parse_cidr(subnet.cidr).address;
-  for (std::uint32_t i = reserved_low; i < subnet_addresses - 1; ++i) {
-    const auto candidate = dotted(first + i);
-    if (!taken.contains(candidate)) return candidate;
+  // The DHCP server gives an address to nobody else while the lease of its last holder lasts, and a guest that was cut
+  // off has not given its lease back. So addresses rest as long as the terminated instance has a row, while there are
+  // others.
+  for (const auto& avoided : {addresses_of_instances(txn, subnet, ""), taken_addresses(txn, subnet)}) {
+    for (std::uint32_t i = reserved_low; i < subnet_addresses - 1; ++i) {
+      auto candidate = dotted(first + i);
+      if (!avoided.contains(candidate)) return candidate;
+    }
   }
   throw ApiError("InsufficientFreeAddressesInSubnet",
                  "The subnet '" + subnet.id + "' does not have enough free addresses to satisfy the request.");
 }
 
-int free_addresses(catalog::Txn& txn, const Region&, const catalog::Subnet& subnet) {
-  return static_cast<int>(subnet_addresses - reserved_low - 1) - static_cast<int>(taken_addresses(txn, subnet).size());
+int free_addresses(catalog::Txn& txn, const Region& region, const catalog::Subnet& subnet) {
+  return static_cast<int>(subnet_addresses - reserved_low - 1) - static_cast<int>(taken_addresses(txn, region, subnet).size());
 }
 
 std::string mac_address(const std::string& eni_id) {

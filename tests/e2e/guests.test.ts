@@ -38,7 +38,7 @@ describe('guests', { skip: noGuests }, () => {
   test('the console shows the boot and the output of user data', async () => {
     await waitFor('the console showing the boot', 60, async () => {
       const text = await consoleOutput(first.InstanceId!);
-      return /Linux version/.test(text) && /USERDATA-RAN/.test(text);
+      return text.includes(`KILN instance-id ${first.InstanceId}`) && text.includes('USERDATA-RAN');
     });
   });
 
@@ -105,7 +105,9 @@ describe('guests', { skip: noGuests }, () => {
       const [made] = await launch(ImageId ? { ImageId } : {});
       await waitForInstance(made!.InstanceId);
       const took = Number(process.hrtime.bigint() - began) / 1e9;
-      await terminate([made!.InstanceId]);
+      // A guest in the middle of its boot does not hear the power button, and the next measurement must not wait for it.
+      await ec2().send(new StopInstancesCommand({ InstanceIds: [made!.InstanceId], Force: true }));
+      await waitForInstance(made!.InstanceId, 'stopped');
       return took;
     };
     await seconds(); // the first launch after an idle time also warms caches of the host

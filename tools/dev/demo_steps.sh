@@ -80,7 +80,7 @@ demo_launch() {
   region_aws ec2 get-console-output --latest --instance-id "$demo_first" --output text | tail -n 5 | tr -d '\r' | indent
 }
 
-demo_console_shows() { region_aws ec2 get-console-output --latest --instance-id "$1" --output text | grep -q 'Linux version'; }
+demo_console_shows() { region_aws ec2 get-console-output --latest --instance-id "$1" --output text | grep -qE 'user data ran|login:'; }
 
 demo_image() {
   demo_guest "$demo_first" 'echo "written before the image was made" > /root/note && sync && cat /root/note'
