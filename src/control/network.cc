@@ -58,17 +58,8 @@ std::set<std::string> addresses_of_instances(catalog::Txn& txn, const catalog::S
   return found;
 }
 
-// A guest that was cut off holds its DHCP lease for five minutes, in which its address cannot be given to another one.
-constexpr base::Micros lease_time = base::seconds(10 * 60);
-
-// Those of instances that are not terminated, and of those that were a moment ago.
-std::set<std::string> taken_addresses(catalog::Txn& txn, const Region& region, const catalog::Subnet& subnet) {
-  std::set<std::string> taken;
-  const auto rows = txn.query(
-      "SELECT private_ip FROM instance WHERE region = $1 AND subnet_id = $2 AND (state <> $3 OR terminated > $4)",
-      {subnet.region, subnet.id, std::string("terminated"), region.clock.now() - lease_time});
-  for (const auto& row : rows) taken.insert(std::get<std::string>(row.at(0)));
-  return taken;
+std::set<std::string> taken_addresses(catalog::Txn& txn, const catalog::Subnet& subnet) {
+  return addresses_of_instances(txn, subnet, "terminated");
 }
 
 }  // namespace
@@ -147,8 +138,8 @@ std::string next_private_ip(catalog::Txn& txn, const Region&, const catalog::Sub
                  "The subnet '" + subnet.id + "' does not have enough free addresses to satisfy the request.");
 }
 
-int free_addresses(catalog::Txn& txn, const Region& region, const catalog::Subnet& subnet) {
-  return static_cast<int>(subnet_addresses - reserved_low - 1) - static_cast<int>(taken_addresses(txn, region, subnet).size());
+int free_addresses(catalog::Txn& txn, const Region&, const catalog::Subnet& subnet) {
+  return static_cast<int>(subnet_addresses - reserved_low - 1) - static_cast<int>(taken_addresses(txn, subnet).size());
 }
 
 std::string mac_address(const std::string& eni_id) {

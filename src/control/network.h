@@ -29,7 +29,8 @@ catalog::Subnet subnet(catalog::Txn& txn, const Region& region, const std::strin
 // Throws InvalidVpcID.NotFound.
 catalog::Vpc vpc(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id);
 
-// The lowest free address of the subnet: not AWS's five reserved ones, not one of an instance that is not terminated.
+// The lowest free address of the subnet: not AWS's five reserved ones, not one of an instance that is not
+// terminated and, while there are others, not one of a terminated instance whose row is still kept.
 // Throws InsufficientFreeAddressesInSubnet.
 std::string next_private_ip(catalog::Txn& txn, const Region& region, const catalog::Subnet& subnet);
 // How many are left.
