@@ -51,7 +51,8 @@ TEST(Time, reads_what_it_writes) {
   EXPECT_EQ(from_iso8601("2023-11-14T22:13:20.123Z"), time);
   EXPECT_EQ(from_iso8601("2023-11-14T22:13:20Z"), time - 123'000);
   EXPECT_EQ(from_amz_date("20231114T221320Z"), time - 123'000);
-  for (const auto* bad : {"", "2023-11-14", "2023-13-14T22:13:20Z", "2023-11-14T22:13:20", "2023-11-14T22:13:20+01:00"}) {
+  for (const auto* bad :
+       {"", "2023-11-14", "2023-13-14T22:13:20Z", "2023-11-14T22:13:20", "2023-11-14T22:13:20+01:00"}) {
     EXPECT_FALSE(from_iso8601(bad)) << bad;
   }
 }

@@ -1,12 +1,15 @@
 #pragma once
-// A disk in memory that fails on demand: for tests of what must hold when the power goes, the disk fills or a sync fails.
+// A disk in memory that fails on demand: for tests of what must hold when the power goes, the disk fills or a sync
+// fails.
 //
 // It is a fake Files with the guarantees of a journaling Linux file system and none besides:
 //   * a write reaches the disk at sync_data() of its file, or at any moment before, sector (512 bytes) by sector;
-//   * a name reaches the disk at sync_directory(), or earlier; the names of one directory in the order of their changes;
+//   * a name reaches the disk at sync_directory(), or earlier; the names of one directory in the order of their
+//   changes;
 //   * a crash of the process loses nothing that a call did; a power cut loses any part of what was not synced.
 // Calls that change something are numbered from 1, so a test kills at 1, 2, 3 ... until nothing is left to kill.
-// Owned by a test; thread-safe. Files that were open at a crash fail every call, as they belong to a process that ended.
+// Owned by a test; thread-safe. Files that were open at a crash fail every call, as they belong to a process that
+// ended.
 
 #include <cstdint>
 #include <map>

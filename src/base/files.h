@@ -4,7 +4,8 @@
 // Files is lent by reference and is thread-safe; a File is owned by its opener, and its calls may run on several
 // threads at once. Nothing here retries a failed sync: after one the kernel may have dropped the dirty pages
 // (https://lwn.net/Articles/752063/), so the caller must give the file up.
-// After a crash: what sync_data() covered is there; a new name is there once sync_directory() of its directory returned.
+// After a crash: what sync_data() covered is there; a new name is there once sync_directory() of its directory
+// returned.
 
 #include <cstdint>
 #include <filesystem>

@@ -129,7 +129,8 @@ pid_t start_detached(const Command& command) {
   const Fd ours(ends[0]);
   Fd theirs(ends[1]);
   Prepared prepared(command);
-  // Two forks: the program's parent is init, so it never becomes a zombie of ours and does not end with a thread of ours.
+  // Two forks: the program's parent is init, so it never becomes a zombie of ours and does not end with a thread of
+  // ours.
   const pid_t middle = ::fork();
   if (middle < 0) fail("fork");
   if (middle == 0) {

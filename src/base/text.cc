@@ -163,7 +163,8 @@ bool matches_wildcard(std::string_view pattern, std::string_view text) {
     if (p < pattern.size() && pattern[p] == '*') {
       star = p++;
       star_text = t;
-    } else if (p < pattern.size() && (quoted ? pattern[p + 1] == text[t] : pattern[p] == '?' || pattern[p] == text[t])) {
+    } else if (p < pattern.size() &&
+               (quoted ? pattern[p + 1] == text[t] : pattern[p] == '?' || pattern[p] == text[t])) {
       p += quoted ? 2 : 1;
       ++t;
     } else if (star != std::string_view::npos) {

@@ -21,8 +21,9 @@ Civil to_civil(Micros time) {
   const auto day = std::chrono::floor<std::chrono::days>(point);
   const year_month_day date(day);
   const auto rest = std::chrono::duration_cast<std::chrono::seconds>(point - day).count();
-  return {static_cast<int>(date.year()), static_cast<int>(unsigned(date.month())), static_cast<int>(unsigned(date.day())),
-          static_cast<int>(rest / 3600), static_cast<int>(rest / 60 % 60), static_cast<int>(rest % 60)};
+  return {static_cast<int>(date.year()),          static_cast<int>(unsigned(date.month())),
+          static_cast<int>(unsigned(date.day())), static_cast<int>(rest / 3600),
+          static_cast<int>(rest / 60 % 60),       static_cast<int>(rest % 60)};
 }
 
 std::optional<Micros> from_civil(const Civil& c) {

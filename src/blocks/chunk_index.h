@@ -5,9 +5,9 @@
 // read-only, after they forked. It may be lost at any time: everything in it is in the packs' footers, and what it
 // points at is verified by whoever reads it, so it can be incomplete but never make anybody read wrong bytes.
 //
-// Thread-safe. Writes take writer_, which is held across disk access: a rebuild makes other writers wait, readers never.
-// Order of locks: writer_, then mutex_. After a crash: every add() and forget() that returned is there (each commit is
-// synced); a rebuild that was cut short leaves a generation that nobody names and the next rebuild removes.
+// Thread-safe. Writes take writer_, which is held across disk access: a rebuild makes other writers wait, readers
+// never. Order of locks: writer_, then mutex_. After a crash: every add() and forget() that returned is there (each
+// commit is synced); a rebuild that was cut short leaves a generation that nobody names and the next rebuild removes.
 
 #include <memory>
 #include <string>

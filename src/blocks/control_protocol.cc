@@ -115,8 +115,8 @@ Result<json::object> parse_line(std::string_view line) {
   const auto version = members.number("v");
   KILN_TRY(members.status());
   if (version != control_protocol_version) {
-    return Error(Fault::unsupported, "control protocol of version " + std::to_string(version) + "; this program speaks " +
-                                         std::to_string(control_protocol_version));
+    return Error(Fault::unsupported, "control protocol of version " + std::to_string(version) +
+                                         "; this program speaks " + std::to_string(control_protocol_version));
   }
   return object;
 }

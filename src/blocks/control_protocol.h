@@ -2,9 +2,9 @@
 // The control protocol between kilnd and a disk server: one JSON object a line over a Unix stream socket.
 // docs/formats/control-protocol.md
 //
-// A codec without I/O. encode() of a call and answer_call() of the served side are each other's inverse; the served side
-// never throws and never trusts the line: a version or a call it does not know is answered Fault::unsupported, and what
-// breaks the form Fault::invalid. Pure functions, thread-safe.
+// A codec without I/O. encode() of a call and answer_call() of the served side are each other's inverse; the served
+// side never throws and never trusts the line: a version or a call it does not know is answered Fault::unsupported, and
+// what breaks the form Fault::invalid. Pure functions, thread-safe.
 
 #include <cstddef>
 #include <cstdint>

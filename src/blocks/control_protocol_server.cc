@@ -41,7 +41,8 @@ Status address_of(const base::Path& path, sockaddr_un& address) {
 bool wait_readable(int fd, int event, std::chrono::milliseconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() < 0) return false;
     pollfd waiting[2] = {{.fd = fd, .events = POLLIN, .revents = 0}, {.fd = event, .events = POLLIN, .revents = 0}};
     const int ready = ::poll(waiting, 2, static_cast<int>(left.count()) + 1);

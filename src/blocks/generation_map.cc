@@ -33,7 +33,8 @@ void GenerationMap::set(UnitRange range, UnitState state) {
     auto& word = (*page)[unit % units_per_page / units_per_word];
     const auto in_word = unit % units_per_word;
     const auto count = std::min(units_per_word - in_word, end - unit);
-    const auto mask = (count == units_per_word ? ~std::uint64_t{0} : (std::uint64_t{1} << count * 2) - 1) << in_word * 2;
+    const auto mask = (count == units_per_word ? ~std::uint64_t{0} : (std::uint64_t{1} << count * 2) - 1)
+                      << in_word * 2;
     word = (word & ~mask) | (repeated(state) & mask);
     unit += count;
   }

@@ -65,7 +65,8 @@ Status check_qcow2_features(std::uint64_t features) {
   if (features & 1u << corrupt_bit) return refused("the qcow2 file is marked corrupt");
   if (const auto unknown = features & ~known_incompatible; unknown != 0) {
     for (unsigned bit = 0; bit < 64; ++bit) {
-      if (unknown >> bit & 1) return refused("the qcow2 file has the unknown incompatible feature " + std::to_string(bit));
+      if (unknown >> bit & 1)
+        return refused("the qcow2 file has the unknown incompatible feature " + std::to_string(bit));
     }
   }
   return {};
@@ -90,7 +91,8 @@ Status check_qcow2_extensions(Head head, std::size_t at, std::size_t cluster_byt
 Result<ImageFile> inspect_qcow2(Head head, std::uint64_t file_bytes, std::uint64_t most_virtual_bytes) {
   if (head.size() < qcow2_v2_header_bytes) return malformed("the qcow2 file ends inside its header");
   const auto version = big(head, 4, 4);
-  if (version != 2 && version != 3) return refused("qcow2 version " + std::to_string(version) + "; versions 2 and 3 are read");
+  if (version != 2 && version != 3)
+    return refused("qcow2 version " + std::to_string(version) + "; versions 2 and 3 are read");
   if (version == 3 && head.size() < qcow2_v3_header_bytes) return malformed("the qcow2 file ends inside its header");
   // Features first: an unknown one may change what every other field means.
   std::size_t header_bytes = qcow2_v2_header_bytes;
@@ -152,7 +154,8 @@ ImageFormat detect_image_format(Head head) {
 Result<ImageFile> inspect_image(const InspectImage& what) {
   const auto found = detect_image_format(what.head);
   if (what.declared != ImageFormat::raw && what.declared != ImageFormat::qcow2) {
-    return refused("images of format " + std::string(to_string(what.declared)) + " are not accepted; raw and qcow2 are");
+    return refused("images of format " + std::string(to_string(what.declared)) +
+                   " are not accepted; raw and qcow2 are");
   }
   const bool raw = found == ImageFormat::raw || found == ImageFormat::luks || found == ImageFormat::iso;
   if (what.declared != (raw ? ImageFormat::raw : found)) {

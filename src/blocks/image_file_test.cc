@@ -39,7 +39,8 @@ Bytes qcow2(unsigned version = 3) {
 }
 
 std::string verdict(const Bytes& head, ImageFormat declared, std::uint64_t file_bytes = 512 << 10) {
-  return why(inspect_image({.declared = declared, .head = head, .file_bytes = file_bytes, .most_virtual_bytes = 64 * gib}));
+  return why(
+      inspect_image({.declared = declared, .head = head, .file_bytes = file_bytes, .most_virtual_bytes = 64 * gib}));
 }
 
 std::string qcow2_verdict(std::size_t offset, std::size_t length, std::uint64_t value, unsigned version = 3) {
@@ -99,7 +100,8 @@ TEST(ImageFile, qcow2_that_names_other_files_is_refused) {
   EXPECT_EQ(qcow2_verdict(16, 4, 11), "unsupported: the qcow2 file has a backing file");
   EXPECT_EQ(qcow2_verdict(72, 8, 1 << 2), "unsupported: the qcow2 file keeps its data in another file");
   EXPECT_EQ(qcow2_verdict(112, 8, 0x4441544100000010), "unsupported: the qcow2 file names a data file");
-  EXPECT_EQ(qcow2_verdict(112, 8, 0xe2792aca00000005), "unsupported: the qcow2 file names the format of a backing file");
+  EXPECT_EQ(qcow2_verdict(112, 8, 0xe2792aca00000005),
+            "unsupported: the qcow2 file names the format of a backing file");
 }
 
 TEST(ImageFile, qcow2_with_what_nobody_knows_is_refused) {
@@ -120,7 +122,8 @@ TEST(ImageFile, qcow2_of_impossible_sizes_is_refused) {
   EXPECT_EQ(qcow2_verdict(100, 4, 8).substr(0, 8), "invalid:");
   EXPECT_EQ(qcow2_verdict(100, 4, 1 << 20).substr(0, 8), "invalid:");
   EXPECT_EQ(qcow2_verdict(112, 8, 0x12345678ffffffff).substr(0, 8), "invalid:");
-  EXPECT_EQ(qcow2_verdict(40, 8, 1 << 20), "invalid: the qcow2 file ends before its first table does: it was cut short");
+  EXPECT_EQ(qcow2_verdict(40, 8, 1 << 20),
+            "invalid: the qcow2 file ends before its first table does: it was cut short");
 }
 
 TEST(ImageFile, any_truncated_head_is_refused_or_judged_without_reading_past_it) {

@@ -22,7 +22,8 @@ using base::Status;
 // How many bytes of the start are left when the zeros at the end are dropped.
 std::size_t bytes_before_zeros(std::span<const std::byte> bytes) {
   // Compares with itself one byte on: memcmp runs at the speed of memory where a loop over bytes does not.
-  if (bytes.empty() || (bytes[0] == std::byte{} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0)) {
+  if (bytes.empty() ||
+      (bytes[0] == std::byte{} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0)) {
     return 0;
   }
   auto end = bytes.size();
@@ -46,7 +47,8 @@ Ingest::Session::Session(Store& store, IngestOptions options)
 Ingest::Session::~Session() { abandon(); }
 
 Status Ingest::Session::put(std::uint64_t chunk_index, std::span<const std::byte> bytes) {
-  if (chunk_index >= max_disk_chunks) return Error(Fault::invalid, "block " + std::to_string(chunk_index) + " is past 64 TiB");
+  if (chunk_index >= max_disk_chunks)
+    return Error(Fault::invalid, "block " + std::to_string(chunk_index) + " is past 64 TiB");
   if (bytes.size() > chunk_bytes) return Error(Fault::invalid, "a block of " + std::to_string(bytes.size()) + " bytes");
   const auto used = bytes_before_zeros(bytes);
   if (used == 0) return put_zero(chunk_index);
@@ -54,7 +56,9 @@ Status Ingest::Session::put(std::uint64_t chunk_index, std::span<const std::byte
   std::memcpy(job.bytes.data(), bytes.data(), used);
   {
     Lock lock(mutex_);
-    room_.wait(mutex_, [&]() KILN_REQUIRES(mutex_) { return queue_.size() < 2 * workers_.size() + 1 || failure_ || finished_; });
+    room_.wait(mutex_, [&]() KILN_REQUIRES(mutex_) {
+      return queue_.size() < 2 * workers_.size() + 1 || failure_ || finished_;
+    });
     if (failure_) return *failure_;
     if (finished_) return Error(Fault::invalid, "the session is finished");
     job.sequence = ++next_sequence_;
@@ -73,7 +77,8 @@ Status Ingest::Session::put(std::uint64_t chunk_index, std::span<const std::byte
 }
 
 Status Ingest::Session::put_zero(std::uint64_t chunk_index) {
-  if (chunk_index >= max_disk_chunks) return Error(Fault::invalid, "block " + std::to_string(chunk_index) + " is past 64 TiB");
+  if (chunk_index >= max_disk_chunks)
+    return Error(Fault::invalid, "block " + std::to_string(chunk_index) + " is past 64 TiB");
   Lock lock(mutex_);
   if (failure_) return *failure_;
   if (finished_) return Error(Fault::invalid, "the session is finished");

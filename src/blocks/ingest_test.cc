@@ -104,12 +104,13 @@ TEST(Ingest, fills_several_packs_and_announces_each_before_it_is_there) {
   const auto store = open_store(directory.path());
   std::map<PackId, PackKind> announced;
   base::Mutex mutex;
-  Ingest ingest(*store, {.session = "large", .threads = 3, .before_pack = [&](const PackId& id, PackKind kind) -> Status {
-                           EXPECT_FALSE(store->pack_store().size(id));
-                           base::Lock lock(mutex);
-                           announced[id] = kind;
-                           return {};
-                         }});
+  Ingest ingest(*store,
+                {.session = "large", .threads = 3, .before_pack = [&](const PackId& id, PackKind kind) -> Status {
+                   EXPECT_FALSE(store->pack_store().size(id));
+                   base::Lock lock(mutex);
+                   announced[id] = kind;
+                   return {};
+                 }});
   constexpr std::uint64_t count = 130;  // of which each takes half its size
   for (std::uint64_t i = 0; i < count; ++i) ASSERT_TRUE(ingest.put(i, content(i + 1)));
   const auto made = ingest.finish(count * chunk_bytes);

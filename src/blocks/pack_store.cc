@@ -59,8 +59,8 @@ Status DirectoryPackStore::remove_temporary_files() {
   return {};
 }
 
-// A directory that is there may be one that an earlier process made and did not live to sync, so its name is synced once
-// by each process that puts a pack into it.
+// A directory that is there may be one that an earlier process made and did not live to sync, so its name is synced
+// once by each process that puts a pack into it.
 Status DirectoryPackStore::make_fan_out(const Path& directory) {
   const auto name = directory.filename().string();
   {

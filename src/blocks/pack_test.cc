@@ -143,7 +143,8 @@ TEST(DirectoryPackStore, serves_more_packs_than_it_keeps_open) {
   }
 }
 
-// Every call that changes the disk is a place to die at; whatever put() returned well is there, and what is there is whole.
+// Every call that changes the disk is a place to die at; whatever put() returned well is there, and what is there is
+// whole.
 TEST(DirectoryPackStore, every_crash_leaves_whole_packs_and_all_that_were_put) {
   const auto seed = test_seed();
   for (const auto crash : {base::FaultyFiles::Crash::process, base::FaultyFiles::Crash::power}) {
@@ -172,7 +173,8 @@ TEST(DirectoryPackStore, every_crash_leaves_whole_packs_and_all_that_were_put) {
         ASSERT_TRUE(contents) << "died before call " << nth << ": " << why(contents);
       }
       for (const auto& id : put) {
-        ASSERT_TRUE((*store)->size(id)) << "lost after call " << nth << ", of a " << (crash == base::FaultyFiles::Crash::power ? "power cut" : "crash");
+        ASSERT_TRUE((*store)->size(id)) << "lost after call " << nth << ", of a "
+                                        << (crash == base::FaultyFiles::Crash::power ? "power cut" : "crash");
       }
       if (done) break;
     }

@@ -110,8 +110,10 @@ Result<Bytes> decode_record(std::span<const std::byte> stored, RecordKind kind, 
     return unsupported("a record with hash algorithm " + std::to_string(static_cast<int>(header.hash)));
   }
   if (header.nonce != decltype(header.nonce){}) return unsupported("an encrypted record");
-  if (!header.bases.empty()) return unsupported("a record that refers to " + std::to_string(header.bases.size()) + " bases");
-  if (header.frame_log2 != whole_frame_log2) return unsupported("a record in frames of 2^" + std::to_string(header.frame_log2));
+  if (!header.bases.empty())
+    return unsupported("a record that refers to " + std::to_string(header.bases.size()) + " bases");
+  if (header.frame_log2 != whole_frame_log2)
+    return unsupported("a record in frames of 2^" + std::to_string(header.frame_log2));
   if (header.kind != kind || header.id != want) return corrupt("found the record of " + header.id.hex());
   Bytes plain;
   if (header.codec == Codec::raw) {

@@ -22,7 +22,8 @@ using Deadline = std::chrono::steady_clock::time_point;
 // Waits until fd is ready for events; false when the deadline is over.
 bool wait_for(int fd, short events, Deadline deadline) {
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return false;
     pollfd waiting{.fd = fd, .events = events, .revents = 0};
     const int ready = ::poll(&waiting, 1, static_cast<int>(left.count()));

@@ -1,7 +1,8 @@
 #pragma once
 // The volumes of a disk server, asked over its control socket.
 //
-// Owned by whoever talks to the server; thread-safe: every call connects anew, so a restarted server needs nothing here.
+// Owned by whoever talks to the server; thread-safe: every call connects anew, so a restarted server needs nothing
+// here.
 // Faults: not_found when no server listens there, io when it went away or did not answer within the deadline (the call
 // may have been done: ask again, every call is idempotent), else what the server answered.
 

@@ -109,8 +109,8 @@ Result<NodePtr> Store::node(const NodeId& id, unsigned level) {
     return NodePtr(std::make_shared<const Node>(*decoded));
   });
   if (node && (*node)->level != level) {
-    return Error(Fault::corrupt, "node " + id.hex() + " is of level " + std::to_string((*node)->level) + " in place of " +
-                                     std::to_string(level));
+    return Error(Fault::corrupt, "node " + id.hex() + " is of level " + std::to_string((*node)->level) +
+                                     " in place of " + std::to_string(level));
   }
   return node;
 }

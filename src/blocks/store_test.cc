@@ -71,7 +71,8 @@ TEST(Store, is_the_same_after_it_is_opened_again) {
 TEST(Store, has_one_writer) {
   const TestDirectory directory;
   const auto store = open_store(directory.path());
-  const auto second = Store::open({.files = base::posix_files(), .directory = directory.path(), .access = Access::write});
+  const auto second =
+      Store::open({.files = base::posix_files(), .directory = directory.path(), .access = Access::write});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().fault(), Fault::busy);
 }
@@ -80,7 +81,8 @@ TEST(Store, refuses_another_format_and_names_it) {
   const TestDirectory directory;
   open_store(directory.path());
   spill(directory.path() / "FORMAT", "kiln-store 7\nuuid 0\n");
-  const auto opened = Store::open({.files = base::posix_files(), .directory = directory.path(), .access = Access::write});
+  const auto opened =
+      Store::open({.files = base::posix_files(), .directory = directory.path(), .access = Access::write});
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().fault(), Fault::unsupported);
   EXPECT_NE(opened.error().message().find("\"7\""), std::string::npos) << why(opened);
@@ -90,7 +92,8 @@ TEST(Store, is_not_made_anew_over_packs_that_lost_their_format) {
   const TestDirectory directory;
   store_disk(*open_store(directory.path()), mib, {{0, 1}});
   std::filesystem::remove(directory.path() / "FORMAT");
-  const auto opened = Store::open({.files = base::posix_files(), .directory = directory.path(), .access = Access::write});
+  const auto opened =
+      Store::open({.files = base::posix_files(), .directory = directory.path(), .access = Access::write});
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().fault(), Fault::corrupt);
 }
@@ -115,7 +118,8 @@ TEST(Store, a_lost_index_is_rebuilt_with_the_same_answers) {
   }
   for (const auto* damage : {"remove", "garbage", "current"}) {
     if (damage == std::string("remove")) std::filesystem::remove_all(directory.path() / "index");
-    if (damage == std::string("current")) spill(directory.path() / "index" / "CURRENT", "kiln-index 1 gen-00000000000000aa\n");
+    if (damage == std::string("current"))
+      spill(directory.path() / "index" / "CURRENT", "kiln-index 1 gen-00000000000000aa\n");
     if (damage == std::string("garbage")) {
       const auto name = slurp(directory.path() / "index" / "CURRENT").substr(13, 20);
       spill(directory.path() / "index" / name / "data.mdb", std::string(32768, 'x'));

@@ -15,8 +15,9 @@
 //
 // After a crash of the process every acknowledged write is there. After a crash of the host every write that a flush
 // covered, or that was FUA, is there; of any later one each 512-byte sector is as before or as written. A cut is there
-// as a whole or not at all. After a failed sync the volume is failed: writes and flushes are refused, reads go on, until
-// it is opened again. Errors: no_space leaves the volume as it was; corrupt and io on reads concern that read alone.
+// as a whole or not at all. After a failed sync the volume is failed: writes and flushes are refused, reads go on,
+// until it is opened again. Errors: no_space leaves the volume as it was; corrupt and io on reads concern that read
+// alone.
 //
 // Locks: meta_mutex_ serialises what replaces VOLUME, is held across disk calls and taken before mutex_ (those of
 // several volumes in the order of their ids); mutex_ guards memory only and is never held across a call.

@@ -52,7 +52,8 @@ Status valid_generation(const GenerationEntry& entry, const VolumeFile& volume) 
     return Error(Fault::corrupt, "generation " + std::to_string(entry.number) + " of " + volume.volume + ": " +
                                      std::string(what));
   };
-  if (entry.state < GenerationState::sealed || entry.state > GenerationState::next) return wrong("its state is unknown");
+  if (entry.state < GenerationState::sealed || entry.state > GenerationState::next)
+    return wrong("its state is unknown");
   const bool sealed = entry.state == GenerationState::sealed;
   if (sealed != !entry.snapshot.empty()) return wrong("only a sealed one has a snapshot, and each of them");
   if (entry.snapshot.size() > max_text_bytes) return wrong("the name of its snapshot is too long");

@@ -1,8 +1,8 @@
 // Cuts: seal, what makes a cut durable, and what ends it (unseal, rebase).
 //
-//   prepare  the next generation's files are there and VOLUME lists them; the data so far is synced, to keep the gate short
-//   gate     of every volume closes; changes under way end; each volume switches to its next generation; the gates open
-//   finish   the cut generation is synced and sealed in its log, then VOLUME says so
+//   prepare the next generation's files are there and VOLUME lists them; the data so far is synced, to keep the gate
+//   short gate of every volume closes; changes under way end; each volume switches to its next generation; the gates
+//   open finish   the cut generation is synced and sealed in its log, then VOLUME says so
 //
 // Until finish nothing in the generation above is committed, so after a crash the cut is there with all that it holds
 // or was never made.
@@ -104,7 +104,8 @@ Result<std::vector<SealedVolume>> Volume::seal(std::span<const Cut> cuts) {
   std::vector<SealedVolume> made;
   if (cuts.empty()) return made;
   std::vector<Cut> ordered(cuts.begin(), cuts.end());
-  std::sort(ordered.begin(), ordered.end(), [](const Cut& a, const Cut& b) { return a.volume->name_ < b.volume->name_; });
+  std::sort(ordered.begin(), ordered.end(),
+            [](const Cut& a, const Cut& b) { return a.volume->name_ < b.volume->name_; });
   for (std::size_t i = 0; i < ordered.size(); ++i) {
     if (ordered[i].snapshot.empty()) return Error(Fault::invalid, "a cut needs the name of its snapshot");
     if (i > 0 && ordered[i].volume == ordered[i - 1].volume) {

@@ -152,7 +152,8 @@ TEST_F(VolumeTest, overlapping_writes_do_not_mix_inside_a_unit) {
   }
   for (auto& writer : writers) writer.join();
   const auto found = sectors(0, 240);
-  for (std::uint64_t i = 0; i < 240; ++i) EXPECT_TRUE(found[i] == 0 || found[i] == 1000 + i % 4) << i << " " << found[i];
+  for (std::uint64_t i = 0; i < 240; ++i)
+    EXPECT_TRUE(found[i] == 0 || found[i] == 1000 + i % 4) << i << " " << found[i];
   restart(FaultyFiles::Crash::process);
   EXPECT_EQ(sectors(0, 240), found);
 }
@@ -393,7 +394,8 @@ std::uint64_t first_stamp(Volume& volume) {
 
 TEST(VolumeKillPoints, create_is_finished_by_asking_again) {
   MemoryDisks disks;
-  kill_at_every_call([](FaultyFiles&) {}, [&](FaultyFiles& files) { return Volume::create(files, kill_root, kill_volume).ok(); },
+  kill_at_every_call([](FaultyFiles&) {},
+                     [&](FaultyFiles& files) { return Volume::create(files, kill_root, kill_volume).ok(); },
                      [&](FaultyFiles& files, bool done) {
                        const auto opened = Volume::open(files, kill_root, disks, {.epoch = 1});
                        EXPECT_TRUE(!done || opened.ok());

@@ -16,7 +16,8 @@ struct Ask {
   int descriptor = -1;  // passed along with the request
 };
 
-boost::json::object ask(const Ask& what, const std::function<void(const std::string& kind, const boost::json::object&)>& on_line);
+boost::json::object ask(const Ask& what,
+                        const std::function<void(const std::string& kind, const boost::json::object&)>& on_line);
 
 // Members of an answer; zero or empty when it has no such member.
 std::uint64_t number(const boost::json::object& from, const char* name);

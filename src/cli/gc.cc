@@ -15,7 +15,11 @@ std::int64_t seconds_of(const std::string& text) {
   std::int64_t count = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), count);
   const std::string unit(end, text.data() + text.size());
-  const std::int64_t scale = unit.empty() || unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : 0;
+  const std::int64_t scale = unit.empty() || unit == "s" ? 1
+                             : unit == "m"               ? 60
+                             : unit == "h"               ? 3600
+                             : unit == "d"               ? 86400
+                                                         : 0;
   if (failure != std::errc() || scale == 0 || count < 0 || count > 10'000'000) {
     throw std::runtime_error("'" + text + "' is no time: wanted a number of seconds, or 15m, 1h, 7d");
   }
@@ -35,7 +39,8 @@ int gc(const Common& common, const GcOptions& options) {
   fmt::print("{} roots reach {} of {} in {} packs\n", number(done, "roots"), bytes(number(done, "live_bytes")),
              bytes(number(done, "bytes")), number(done, "packs"));
   fmt::print("condemned {} packs ({}), deleted {} packs ({})\n", number(done, "condemned_packs"),
-             bytes(number(done, "condemned_bytes")), number(done, "deleted_packs"), bytes(number(done, "deleted_bytes")));
+             bytes(number(done, "condemned_bytes")), number(done, "deleted_packs"),
+             bytes(number(done, "deleted_bytes")));
   if (const auto refused = text(done, "refused"); !refused.empty()) {
     fmt::print(stderr, "nothing was deleted: {}\n", refused);
     return 1;

@@ -30,9 +30,9 @@ class ProgressBar {
     shown_ = tenth;
     const auto filled = total == 0 ? 0 : static_cast<std::size_t>(done * 30 / total);
     const std::string bar = std::string(filled, '#') + std::string(30 - std::min<std::size_t>(filled, 30), '.');
-    const std::string line =
-        fmt::format("{} [{}] {} of {}, {}/s, {} new, {} already stored", name_, bar, bytes(done), bytes(total),
-                    bytes(number(p, "bytes_per_second")), bytes(number(p, "new_bytes")), bytes(number(p, "known_bytes")));
+    const std::string line = fmt::format("{} [{}] {} of {}, {}/s, {} new, {} already stored", name_, bar, bytes(done),
+                                         bytes(total), bytes(number(p, "bytes_per_second")),
+                                         bytes(number(p, "new_bytes")), bytes(number(p, "known_bytes")));
     fmt::print(stderr, "{}{}{}", terminal_ ? "\r" : "", line, terminal_ ? "\x1b[K" : "\n");
     std::fflush(stderr);
   }
@@ -60,10 +60,11 @@ int import(const Common& common, const ImportOptions& options) {
                               {"account", common.account}};
   if (S_ISREG(status.st_mode)) request["expected_bytes"] = status.st_size;
   ProgressBar bar(options.name);
-  const auto done = ask({.data_directory = common.data_directory, .request = std::move(request), .descriptor = file.get()},
-                        [&](const std::string& kind, const boost::json::object& fields) {
-                          if (kind == "progress") bar.show(fields);
-                        });
+  const auto done =
+      ask({.data_directory = common.data_directory, .request = std::move(request), .descriptor = file.get()},
+          [&](const std::string& kind, const boost::json::object& fields) {
+            if (kind == "progress") bar.show(fields);
+          });
   bar.show(done);
   bar.end();
   fmt::print(stderr, "imported {} as {} ({}): {} new in {} of store, {} already stored\n", options.file,

@@ -36,9 +36,10 @@ const char* name_of(blocks::GenerationState state) {
 void inspect_volume(const base::Path& path) {
   const auto text = must(base::posix_files().read_all(path, most_bytes), path);
   const auto volume = must(blocks::decode_volume_file(base::as_bytes(text)), path);
-  fmt::print("volume       {}\nsize         {} ({})\nbase root    {}\nbase size    {}\nepoch        {}\ncipher       {}\n",
-             volume.volume, volume.size_bytes, bytes(volume.size_bytes), volume.base.root.hex(), volume.base.size_bytes,
-             volume.epoch, volume.cipher == 0 ? "none" : std::to_string(volume.cipher));
+  fmt::print(
+      "volume       {}\nsize         {} ({})\nbase root    {}\nbase size    {}\nepoch        {}\ncipher       {}\n",
+      volume.volume, volume.size_bytes, bytes(volume.size_bytes), volume.base.root.hex(), volume.base.size_bytes,
+      volume.epoch, volume.cipher == 0 ? "none" : std::to_string(volume.cipher));
   for (const auto& generation : volume.generations) {
     fmt::print("generation   {} {:<8} {} {}{}\n", generation.number, name_of(generation.state), generation.data_file,
                generation.map_file, generation.snapshot.empty() ? "" : "  cut of " + generation.snapshot);
@@ -49,7 +50,8 @@ void inspect_volume(const base::Path& path) {
 void inspect_map_log(const base::Path& path) {
   auto file = must(base::posix_files().open(path, base::Open::read), path);
   const auto stem = path.stem().string();
-  blocks::MapLogName name{.volume = base::Path(std::filesystem::absolute(path)).parent_path().filename(), .generation = 0};
+  blocks::MapLogName name{.volume = base::Path(std::filesystem::absolute(path)).parent_path().filename(),
+                          .generation = 0};
   const auto dash = stem.find('-');
   std::from_chars(stem.data() + (dash == std::string::npos ? 0 : dash + 1), stem.data() + stem.size(), name.generation);
   const auto volume_path = path.parent_path() / "VOLUME";

@@ -20,30 +20,36 @@ void add_place(CLI::App* command, Common& common) {
   command->add_option("--account", common.account, "account, 12 digits; the daemon's first one when not given");
 }
 
+void add_import(CLI::App& app, Common& common, ImportOptions& options, int& exit_code) {
+  auto* const import_command = app.add_subcommand("import", "store a disk image file and register it as an image");
+  import_command->add_option("file", options.file, "the disk image")->required();
+  import_command->add_option("--name", options.name, "the image's name, unique in its account")->required();
+  import_command->add_option("--format", options.format, "raw or qcow2; never guessed")->capture_default_str();
+  import_command->add_option("--description", options.description, "the image's description");
+  import_command->add_option("--architecture", options.architecture, "x86_64 or arm64")->capture_default_str();
+  import_command->footer("Prints the image's id.\nExample: AMI=$(kiln import disk.raw --name base)\n");
+  add_place(import_command, common);
+  import_command->callback([&common, &options, &exit_code] { exit_code = import(common, options); });
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
   CLI::App app("kiln: machine images on your own hardware");
   app.require_subcommand(1);
-  app.footer("Examples:\n  kiln import disk.raw --name base\n  kiln import disk.qcow2 --format qcow2 --name base\n"
-             "  kiln usage\n  kiln gc --grace 0\n  kiln inspect /var/lib/kiln/regions/us-east-1/volumes/vol-.../VOLUME\n");
+  app.footer(
+      "Examples:\n  kiln import disk.raw --name base\n  kiln import disk.qcow2 --format qcow2 --name base\n"
+      "  kiln usage\n  kiln gc --grace 0\n  kiln inspect /var/lib/kiln/regions/us-east-1/volumes/vol-.../VOLUME\n");
   Common common{.data_directory = default_data_directory(), .region = {}, .account = {}};
   int exit_code = 0;
 
   ImportOptions import_options;
-  auto* const import_command = app.add_subcommand("import", "store a disk image file and register it as an image");
-  import_command->add_option("file", import_options.file, "the disk image")->required();
-  import_command->add_option("--name", import_options.name, "the image's name, unique in its account")->required();
-  import_command->add_option("--format", import_options.format, "raw or qcow2; never guessed")->capture_default_str();
-  import_command->add_option("--description", import_options.description, "the image's description");
-  import_command->add_option("--architecture", import_options.architecture, "x86_64 or arm64")->capture_default_str();
-  import_command->footer("Prints the image's id.\nExample: AMI=$(kiln import disk.raw --name base)\n");
-  add_place(import_command, common);
-  import_command->callback([&] { exit_code = import(common, import_options); });
+  add_import(app, common, import_options, exit_code);
 
   auto* const usage_command = app.add_subcommand("usage", "what images and snapshots take");
-  usage_command->footer("logical: size of the disk; data: without zeros; stored: in packs, deduplicated and compressed;\n"
-                        "exclusive: what deleting it would free.\nExample: kiln usage --region eu-west-1\n");
+  usage_command->footer(
+      "logical: size of the disk; data: without zeros; stored: in packs, deduplicated and compressed;\n"
+      "exclusive: what deleting it would free.\nExample: kiln usage --region eu-west-1\n");
   add_place(usage_command, common);
   usage_command->callback([&] { exit_code = usage(common); });
 
@@ -54,7 +60,8 @@ int main(int count, char** arguments) {
 
   GcOptions gc_options;
   auto* const gc_command = app.add_subcommand("gc", "give back the space of what nothing refers to");
-  gc_command->add_option("--grace", gc_options.grace, "how long a pack stays condemned: 0, 15m, 1h, 7d")->capture_default_str();
+  gc_command->add_option("--grace", gc_options.grace, "how long a pack stays condemned: 0, 15m, 1h, 7d")
+      ->capture_default_str();
   gc_command->add_flag("--force", gc_options.force, "also when more than a fifth of the store would go");
   gc_command->footer("Example: kiln gc --grace 0\n");
   add_place(gc_command, common);

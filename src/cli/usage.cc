@@ -18,8 +18,9 @@ int usage(const Common& common) {
                                      bytes(number(item, "stored_bytes")), bytes(number(item, "exclusive_bytes")),
                                      text(item, "name"));
                         });
-  fmt::print("\nsnapshots hold {} of disks in {} of packs: {} live, {} condemned\n", bytes(number(done, "logical_bytes")),
-             bytes(number(done, "store_bytes")), bytes(number(done, "live_bytes")), bytes(number(done, "condemned_bytes")));
+  fmt::print("\nsnapshots hold {} of disks in {} of packs: {} live, {} condemned\n",
+             bytes(number(done, "logical_bytes")), bytes(number(done, "store_bytes")),
+             bytes(number(done, "live_bytes")), bytes(number(done, "condemned_bytes")));
   fmt::print("volumes hold {} on this host; {} of the file system are free\n", bytes(number(done, "volume_bytes")),
              bytes(number(done, "free_bytes")));
   return 0;

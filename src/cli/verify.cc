@@ -15,9 +15,10 @@ int verify(const Common& common) {
                          .request = {{"command", "verify"}, {"region", common.region}, {"account", common.account}}},
                         [&](const std::string& kind, const boost::json::object& fields) {
                           if (kind == "bad") {
-                            fmt::print("bad: chunk {} of {} ({}): {}{}\n", number(fields, "chunk_index"),
-                                       text(fields, "root"), text(fields, "id"), text(fields, "why"),
-                                       fields.contains("lost") && fields.at("lost").as_bool() ? "; no good copy is left" : "");
+                            fmt::print(
+                                "bad: chunk {} of {} ({}): {}{}\n", number(fields, "chunk_index"), text(fields, "root"),
+                                text(fields, "id"), text(fields, "why"),
+                                fields.contains("lost") && fields.at("lost").as_bool() ? "; no good copy is left" : "");
                           } else if (terminal) {
                             fmt::print(stderr, "\rverified {}\x1b[K", bytes(number(fields, "bytes")));
                           }

@@ -19,7 +19,8 @@ using catalog::SecurityGroupRule;
 SecurityGroup find_group(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id,
                          const std::string& name) {
   if (!id.empty()) {
-    if (!base::is_id("sg", id)) throw ApiError("InvalidGroupId.Malformed", "Invalid id: \"" + id + "\" (expecting \"sg-...\")");
+    if (!base::is_id("sg", id))
+      throw ApiError("InvalidGroupId.Malformed", "Invalid id: \"" + id + "\" (expecting \"sg-...\")");
     auto found = catalog::select_one<SecurityGroup>(txn, "WHERE region = $1 AND account = $2 AND id = $3",
                                                     {region.name, account, id});
     if (!found) refuse_id(id);
@@ -46,10 +47,12 @@ void check_rule(const SecurityGroupRule& rule) {
   if (rule.protocol.empty()) throw ApiError("MissingParameter", "The request must contain the parameter ipProtocol");
   if (!has_ports && rule.protocol != "icmp" && rule.protocol != "icmpv6" && rule.protocol != "-1" &&
       rule.protocol.find_first_not_of("0123456789") != std::string::npos) {
-    throw ApiError("InvalidPermission.Malformed", "Unsupported IP protocol \"" + rule.protocol + "\" - supported: tcp, udp, icmp, icmpv6, -1");
+    throw ApiError("InvalidPermission.Malformed",
+                   "Unsupported IP protocol \"" + rule.protocol + "\" - supported: tcp, udp, icmp, icmpv6, -1");
   }
   if (has_ports && (rule.from_port < 0 || rule.to_port > 65535 || rule.from_port > rule.to_port)) {
-    throw ApiError("InvalidParameterValue", "Invalid value for portRange. Must specify both from and to ports with TCP/UDP.");
+    throw ApiError("InvalidParameterValue",
+                   "Invalid value for portRange. Must specify both from and to ports with TCP/UDP.");
   }
   if (!rule.cidr.empty() && rule.cidr.find('/') == std::string::npos) {
     throw ApiError("InvalidParameterValue", "CIDR block " + rule.cidr + " is malformed");
@@ -60,9 +63,11 @@ void check_rule(const SecurityGroupRule& rule) {
 
 SecurityGroup create_group(Region& region, const NewGroup& what) {
   if (what.name.empty()) throw ApiError("MissingParameter", "The request must contain the parameter GroupName");
-  if (what.description.empty()) throw ApiError("MissingParameter", "The request must contain the parameter GroupDescription");
+  if (what.description.empty())
+    throw ApiError("MissingParameter", "The request must contain the parameter GroupDescription");
   if (what.name.size() > 255 || what.name.starts_with("sg-")) {
-    throw ApiError("InvalidParameterValue", "Invalid group name '" + what.name + "': at most 255 characters, and not starting with sg-");
+    throw ApiError("InvalidParameterValue",
+                   "Invalid group name '" + what.name + "': at most 255 characters, and not starting with sg-");
   }
   return catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     const std::string vpc_id = what.vpc_id.empty() ? ensure_default_network(txn, region, what.account).vpc.id
@@ -85,7 +90,8 @@ SecurityGroup delete_group(Region& region, const std::string& account, const std
   return catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     const SecurityGroup group = find_group(txn, region, account, id, name);
     if (group.name == "default") {
-      throw ApiError("CannotDelete", "the specified group: \"" + group.id + "\" name: \"default\" cannot be deleted by a user");
+      throw ApiError("CannotDelete",
+                     "the specified group: \"" + group.id + "\" name: \"default\" cannot be deleted by a user");
     }
     const auto used = txn.query(
         "SELECT 1 FROM instance_group g JOIN instance i ON i.region = g.region AND i.id = g.instance_id "

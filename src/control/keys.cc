@@ -11,7 +11,8 @@ namespace {
 using base::ApiError;
 using catalog::KeyPair;
 
-std::optional<KeyPair> find(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& name) {
+std::optional<KeyPair> find(catalog::Txn& txn, const Region& region, const std::string& account,
+                            const std::string& name) {
   return catalog::select_one<KeyPair>(txn, "WHERE region = $1 AND account = $2 AND name = $3",
                                       {region.name, account, name});
 }

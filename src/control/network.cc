@@ -50,7 +50,8 @@ std::string free_vpc_cidr(catalog::Txn& txn, const Region& region) {
   return dotted(address) + "/16";
 }
 
-std::set<std::string> addresses_of_instances(catalog::Txn& txn, const catalog::Subnet& subnet, const std::string& but_in) {
+std::set<std::string> addresses_of_instances(catalog::Txn& txn, const catalog::Subnet& subnet,
+                                             const std::string& but_in) {
   std::set<std::string> found;
   const auto rows = txn.query("SELECT private_ip FROM instance WHERE region = $1 AND subnet_id = $2 AND state <> $3",
                               {subnet.region, subnet.id, but_in});
@@ -106,7 +107,8 @@ std::vector<catalog::Vpc> vpcs(catalog::Txn& txn, const Region& region, const st
 }
 
 std::vector<catalog::Subnet> subnets(catalog::Txn& txn, const Region& region, const std::string& account) {
-  return catalog::select<catalog::Subnet>(txn, "WHERE region = $1 AND account = $2 ORDER BY id", {region.name, account});
+  return catalog::select<catalog::Subnet>(txn, "WHERE region = $1 AND account = $2 ORDER BY id",
+                                          {region.name, account});
 }
 
 catalog::Subnet subnet(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id) {

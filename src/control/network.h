@@ -2,8 +2,8 @@
 // The network that an account finds in a region: a default VPC, one subnet per zone, a default security group.
 //
 // Made the first time anybody of the account looks or launches, in the caller's transaction. Each VPC is a /16 of its
-// own, counted up from the region's vpc_cidr_base, because all of them live on one host; subnets are /20s of it, one per
-// zone, as AWS's default ones are.
+// own, counted up from the region's vpc_cidr_base, because all of them live on one host; subnets are /20s of it, one
+// per zone, as AWS's default ones are.
 
 #include <optional>
 #include <string>

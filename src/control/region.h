@@ -1,8 +1,8 @@
 #pragma once
 // A region: everything that the rules work on, in one place. A table of contents, not a place for code.
 //
-// Made by the daemon's wiring and lent by reference to services and jobs; lives as long as the daemon. What it refers to
-// is thread-safe; the region itself never changes after start. Regions is the list of those that this daemon serves.
+// Made by the daemon's wiring and lent by reference to services and jobs; lives as long as the daemon. What it refers
+// to is thread-safe; the region itself never changes after start. Regions is the list of those that this daemon serves.
 
 #include <memory>
 #include <string>
@@ -40,7 +40,9 @@ struct Region {
   base::Path volumes_directory() const { return directory / "volumes"; }
   base::Path volume_directory(const std::string& volume_id) const { return volumes_directory() / volume_id; }
   base::Path run_directory(const std::string& instance_id) const { return directory / "run" / instance_id; }
-  base::Path console_log(const std::string& instance_id) const { return directory / "console" / (instance_id + ".log"); }
+  base::Path console_log(const std::string& instance_id) const {
+    return directory / "console" / (instance_id + ".log");
+  }
 };
 
 class Regions {

@@ -112,8 +112,9 @@ Key rsa_from_blob(std::string_view blob) {
   const std::string n_bytes = take_string(blob);
   if (!blob.empty() || n_bytes.size() < 128 || n_bytes.size() > 2049 || e_bytes.size() > 16) refuse();
   const auto number = [](const std::string& bytes) {
-    return Number(BN_bin2bn(reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), nullptr),
-                  BN_free);
+    return Number(
+        BN_bin2bn(reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), nullptr),
+        BN_free);
   };
   const Number e = number(e_bytes);
   const Number n = number(n_bytes);
@@ -140,7 +141,10 @@ SshKey from_blob(const std::string& blob) {
   const std::string line = name + " " + base::to_base64(blob);
   if (name == rsa_name) {
     const Key key = rsa_from_blob(rest);
-    return {.type = "rsa", .public_line = line, .fingerprint = hex_digest(EVP_md5(), public_der(key.get())), .private_key = {}};
+    return {.type = "rsa",
+            .public_line = line,
+            .fingerprint = hex_digest(EVP_md5(), public_der(key.get())),
+            .private_key = {}};
   }
   if (name == ed25519_name) {
     if (take_string(rest).size() != 32 || !rest.empty()) refuse();

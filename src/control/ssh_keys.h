@@ -1,8 +1,9 @@
 #pragma once
 // Keys in the forms that ssh and EC2 use. Pure functions over OpenSSL; they throw ApiError for what a caller sent.
 //
-// Fingerprints follow "Verify the fingerprint of your key pair" in the EC2 User Guide: of an RSA key made here the SHA-1
-// of the private key's PKCS#8 DER, of an imported one the MD5 of the public key's DER; of an ED25519 key ssh's SHA-256.
+// Fingerprints follow "Verify the fingerprint of your key pair" in the EC2 User Guide: of an RSA key made here the
+// SHA-1 of the private key's PKCS#8 DER, of an imported one the MD5 of the public key's DER; of an ED25519 key ssh's
+// SHA-256.
 
 #include <string>
 

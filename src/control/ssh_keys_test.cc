@@ -55,8 +55,9 @@ TEST_F(SshKeys, an_imported_line_keeps_its_key_and_loses_its_comment) {
 }
 
 TEST_F(SshKeys, what_is_no_key_is_refused) {
-  for (const std::string text : {"", "ssh-rsa", "ssh-rsa AAAA", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAA", "AAAAC3NzaC1lZDI1NTE5AAAA////",
-                                 "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"}) {
+  for (const std::string text :
+       {"", "ssh-rsa", "ssh-rsa AAAA", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAA", "AAAAC3NzaC1lZDI1NTE5AAAA////",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"}) {
     EXPECT_THROW(read_public_key(text), base::ApiError) << text;
   }
 }

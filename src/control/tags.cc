@@ -44,7 +44,8 @@ void check_tags(const std::map<std::string, std::string>& tags) {
                      "Tag key exceeds the maximum length of 127 characters or is empty: '" + key + "'");
     }
     if (value.size() > 255) {
-      throw ApiError("InvalidParameterValue", "Tag value exceeds the maximum length of 255 characters: '" + value + "'");
+      throw ApiError("InvalidParameterValue",
+                     "Tag value exceeds the maximum length of 255 characters: '" + value + "'");
     }
     if (key.starts_with("aws:")) {
       throw ApiError("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use");

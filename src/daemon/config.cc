@@ -160,7 +160,8 @@ void check(const Config& config) {
   require(!config.regions.empty(), "no region is configured");
   std::set<std::string> names;
   for (const auto& region : config.regions) {
-    require(!region.name.empty() && region.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos,
+    require(!region.name.empty() &&
+                region.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos,
             "the region name '" + region.name + "' is not of lower-case letters, digits and dashes");
     require(names.insert(region.name).second, "the region " + region.name + " is configured twice");
   }

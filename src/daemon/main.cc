@@ -16,7 +16,10 @@ using kiln::daemon::Config;
 
 void set_log_level(const std::string& name) {
   using kiln::base::Level;
-  const auto level = name == "debug" ? Level::debug : name == "warning" ? Level::warning : name == "error" ? Level::error : Level::info;
+  const auto level = name == "debug"     ? Level::debug
+                     : name == "warning" ? Level::warning
+                     : name == "error"   ? Level::error
+                                         : Level::info;
   kiln::base::set_log_level(level);
 }
 

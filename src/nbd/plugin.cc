@@ -225,7 +225,7 @@ void* open(int) {
     const char* name = nbdkit_export_name();
     auto volume = name == nullptr || !server ? nullptr : server->table->find(name);
     if (!volume) return refuse(ENOENT, "no such export");
-    handle = new Connection{std::move(volume)};
+    handle = std::make_unique<Connection>(Connection{std::move(volume)}).release();
     connections += 1;
     return 0;
   });
@@ -234,7 +234,7 @@ void* open(int) {
 
 void close(void* handle) {
   connections -= 1;
-  delete static_cast<Connection*>(handle);
+  const std::unique_ptr<Connection> closed(static_cast<Connection*>(handle));
 }
 
 std::int64_t get_size(void* handle) { return static_cast<std::int64_t>(volume_of(handle).size_bytes()); }

@@ -28,7 +28,8 @@ void check(std::span<const std::byte> input) {
   const auto all = blocks::replay_map_log(read, name, size_bytes, "boot-1", blocks::Replay::as_boot_allows);
   if (committed.ok() != all.ok()) std::abort();
   if (!all) return;
-  if (all->good_bytes + all->torn_bytes != input.size() || all->good_bytes % blocks::map_record_bytes != 0) std::abort();
+  if (all->good_bytes + all->torn_bytes != input.size() || all->good_bytes % blocks::map_record_bytes != 0)
+    std::abort();
   if (committed->last_unit_sequence > all->last_unit_sequence || all->map.units() != size_bytes / blocks::unit_bytes) {
     std::abort();
   }

@@ -51,7 +51,8 @@ std::string page_start(const PageRequest& request) {
   if (request.max_results && (*request.max_results < request.least || *request.max_results > request.most)) {
     throw ApiError("InvalidParameterValue", "Value ( " + std::to_string(*request.max_results) +
                                                 " ) for parameter maxResults is invalid. Expecting a value between " +
-                                                std::to_string(request.least) + " and " + std::to_string(request.most) + ".");
+                                                std::to_string(request.least) + " and " + std::to_string(request.most) +
+                                                ".");
   }
   if (!request.next_token) return {};
   const auto decoded = base::from_base64(*request.next_token);

@@ -157,7 +157,9 @@ std::vector<IpPermission> to_permissions(const Call& call, const std::vector<cat
 std::vector<catalog::SecurityGroupRule> to_rows(const IpPermission& permission) {
   std::vector<catalog::SecurityGroupRule> rows;
   catalog::SecurityGroupRule row;
-  row.protocol = permission.ip_protocol == "6" ? "tcp" : permission.ip_protocol == "17" ? "udp" : permission.ip_protocol;
+  row.protocol = permission.ip_protocol == "6"    ? "tcp"
+                 : permission.ip_protocol == "17" ? "udp"
+                                                  : permission.ip_protocol;
   row.from_port = permission.from_port.value_or(-1);
   row.to_port = permission.to_port.value_or(-1);
   for (const auto& range : permission.ip_ranges) {
@@ -231,7 +233,9 @@ void keep_named(std::vector<SecurityGroup>& groups, const std::vector<std::strin
       throw ApiError("InvalidGroup.NotFound", "The security group '" + name + "' does not exist");
     }
   }
-  std::erase_if(groups, [&](const SecurityGroup& g) { return std::find(wanted.begin(), wanted.end(), g.*member) == wanted.end(); });
+  std::erase_if(groups, [&](const SecurityGroup& g) {
+    return std::find(wanted.begin(), wanted.end(), g.*member) == wanted.end();
+  });
 }
 
 DescribeSecurityGroupsResponse describe_security_groups(Call& call, const DescribeSecurityGroupsRequest& request) {
@@ -251,7 +255,8 @@ DescribeSecurityGroupsResponse describe_security_groups(Call& call, const Descri
   return {std::move(page.items), page.next_token};
 }
 
-AuthorizeSecurityGroupIngressResponse authorize_ingress(Call& call, const AuthorizeSecurityGroupIngressRequest& request) {
+AuthorizeSecurityGroupIngressResponse authorize_ingress(Call& call,
+                                                        const AuthorizeSecurityGroupIngressRequest& request) {
   auto permissions = request.ip_permissions;
   if (!request.ip_protocol.empty()) {
     IpPermission flat{.ip_protocol = request.ip_protocol, .from_port = request.from_port, .to_port = request.to_port};
@@ -263,7 +268,8 @@ AuthorizeSecurityGroupIngressResponse authorize_ingress(Call& call, const Author
     for (auto& row : to_rows(permission)) rows.push_back(row);
   }
   AuthorizeSecurityGroupIngressResponse response;
-  for (const auto& rule : control::authorize(call.region, call.principal.account, request.group_id, request.group_name, rows)) {
+  for (const auto& rule :
+       control::authorize(call.region, call.principal.account, request.group_id, request.group_name, rows)) {
     response.security_group_rule_set.push_back(
         {.security_group_rule_id = rule.id, .group_id = rule.group_id, .group_owner_id = call.principal.account,
          .ip_protocol = rule.protocol, .is_egress = rule.egress, .from_port = rule.from_port, .to_port = rule.to_port,

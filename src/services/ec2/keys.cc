@@ -124,21 +124,23 @@ void keep_named(std::vector<KeyPairInfo>& keys, const std::vector<std::string>& 
       throw ApiError("InvalidKeyPair.NotFound", "The key pair '" + name + "' does not exist");
     }
   }
-  std::erase_if(keys, [&](const KeyPairInfo& k) { return std::find(wanted.begin(), wanted.end(), k.*member) == wanted.end(); });
+  std::erase_if(
+      keys, [&](const KeyPairInfo& k) { return std::find(wanted.begin(), wanted.end(), k.*member) == wanted.end(); });
 }
 
 DescribeKeyPairsResponse describe_key_pairs(Call& call, const DescribeKeyPairsRequest& request) {
   std::vector<KeyPairInfo> keys;
   for (const auto& row : control::key_pairs(call.region, call.principal.account)) {
-    keys.push_back({.key_pair_id = row.id,
-                    .key_fingerprint = row.fingerprint,
-                    .key_name = row.name,
-                    .key_type = row.key_type,
-                    .tag_set = to_shape(catalog::in_read(call.region.catalog, [&](catalog::Txn& txn) {
-                      return control::tags_of(txn, call.region, call.principal.account, row.id);
-                    })),
-                    .public_key = request.include_public_key ? std::optional(row.public_key + " " + row.name) : std::nullopt,
-                    .create_time = {row.created}});
+    keys.push_back(
+        {.key_pair_id = row.id,
+         .key_fingerprint = row.fingerprint,
+         .key_name = row.name,
+         .key_type = row.key_type,
+         .tag_set = to_shape(catalog::in_read(
+             call.region.catalog,
+             [&](catalog::Txn& txn) { return control::tags_of(txn, call.region, call.principal.account, row.id); })),
+         .public_key = request.include_public_key ? std::optional(row.public_key + " " + row.name) : std::nullopt,
+         .create_time = {row.created}});
   }
   keep_named(keys, request.key_name, &KeyPairInfo::key_name);
   keep_named(keys, request.key_pair_id, &KeyPairInfo::key_pair_id);

@@ -88,8 +88,8 @@ DescribeRegionsResponse describe_regions(Call& call, const DescribeRegionsReques
     }
   }
   std::erase_if(regions, [&](const Region& r) {
-    return !request.region_name.empty() &&
-           std::find(request.region_name.begin(), request.region_name.end(), r.region_name) == request.region_name.end();
+    return !request.region_name.empty() && std::find(request.region_name.begin(), request.region_name.end(),
+                                                     r.region_name) == request.region_name.end();
   });
   keep_matching<Region>(regions, region_filters, request.filter);
   return {std::move(regions)};
@@ -113,10 +113,13 @@ void keep_zones(std::vector<AvailabilityZone>& zones, const std::vector<std::str
       throw ApiError("InvalidParameterValue", "Invalid availability zone: [" + name + "]");
     }
   }
-  std::erase_if(zones, [&](const AvailabilityZone& z) { return std::find(wanted.begin(), wanted.end(), z.*member) == wanted.end(); });
+  std::erase_if(zones, [&](const AvailabilityZone& z) {
+    return std::find(wanted.begin(), wanted.end(), z.*member) == wanted.end();
+  });
 }
 
-DescribeAvailabilityZonesResponse describe_availability_zones(Call& call, const DescribeAvailabilityZonesRequest& request) {
+DescribeAvailabilityZonesResponse describe_availability_zones(Call& call,
+                                                              const DescribeAvailabilityZonesRequest& request) {
   std::vector<AvailabilityZone> zones;
   for (const auto& zone : call.region.zones) {
     zones.push_back({.zone_name = zone, .region_name = call.region.name, .zone_id = zone_id(call.region, zone),

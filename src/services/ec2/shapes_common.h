@@ -1,6 +1,6 @@
 #pragma once
-// Shapes that several resource families of EC2 share. Transcripts of the EC2 API Reference: a member is its wire name in
-// snake_case, and where a name differs by direction there is one struct per direction.
+// Shapes that several resource families of EC2 share. Transcripts of the EC2 API Reference: a member is its wire name
+// in snake_case, and where a name differs by direction there is one struct per direction.
 
 #include <optional>
 #include <string>
