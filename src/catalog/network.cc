@@ -48,11 +48,13 @@ Range usable(const Subnet& subnet) {
 }
 
 // Ascending. A terminated instance keeps its row for a while but not its address.
-std::vector<std::uint32_t> taken_addresses(Txn& txn, const Subnet& subnet) {
+enum class Resting { taken, free };  // addresses of instances that are terminated, as long as they have rows
+
+std::vector<std::uint32_t> taken_addresses(Txn& txn, const Subnet& subnet, Resting resting) {
+  const std::string but_in = resting == Resting::taken ? "" : "terminated";
   const auto rows = txn.query(
-      "SELECT private_ip FROM instance WHERE region = $1 AND vpc_id = $2 AND state <> 'terminated' "
-      "AND private_ip <> ''",
-      {subnet.region, subnet.vpc_id});
+      "SELECT private_ip FROM instance WHERE region = $1 AND vpc_id = $2 AND state <> $3 AND private_ip <> ''",
+      {subnet.region, subnet.vpc_id, but_in});
   const Range range = usable(subnet);
   std::vector<std::uint32_t> taken;
   for (const std::string& text : first_column(rows)) {
@@ -117,19 +119,23 @@ std::vector<std::string> groups_referring_to(Txn& txn, const std::string& region
 
 std::optional<std::string> next_private_ip(Txn& txn, const Subnet& subnet) {
   const Range range = usable(subnet);
-  std::uint32_t candidate = range.first;
-  for (const std::uint32_t taken : taken_addresses(txn, subnet)) {
-    if (taken > candidate) break;
-    candidate = taken + 1;
+  // The DHCP server gives an address to nobody else while the lease of its last holder lasts, and a guest that was cut
+  // off has not given its lease back; so addresses rest while there are others.
+  for (const auto resting : {Resting::taken, Resting::free}) {
+    std::uint32_t candidate = range.first;
+    for (const std::uint32_t taken : taken_addresses(txn, subnet, resting)) {
+      if (taken > candidate) break;
+      candidate = taken + 1;
+    }
+    if (candidate <= range.last) return format_address(candidate);
   }
-  if (candidate > range.last) return {};
-  return format_address(candidate);
+  return {};
 }
 
 std::int64_t free_addresses(Txn& txn, const Subnet& subnet) {
   const Range range = usable(subnet);
   const auto size = std::int64_t{range.last} - range.first + 1;
-  return size - static_cast<std::int64_t>(taken_addresses(txn, subnet).size());
+  return size - static_cast<std::int64_t>(taken_addresses(txn, subnet, Resting::free).size());
 }
 
 }  // namespace kiln::catalog

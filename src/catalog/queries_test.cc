@@ -115,6 +115,8 @@ TEST_F(Queries, addresses_skip_the_reserved_and_the_taken_and_come_back_after_te
     insert(txn, instance("i-2", "10.0.1.22", "pending"));
     insert(txn, instance("i-3", "10.0.2.21"));  // of another subnet
     EXPECT_EQ(next_private_ip(txn, subnet), "10.0.1.21");
+    insert(txn, instance("i-4", "10.0.1.21", "terminated"));
+    EXPECT_EQ(next_private_ip(txn, subnet), "10.0.1.23") << "an address rests while there are others";
     EXPECT_TRUE(breaks_constraint(txn, [](Txn& t) { insert(t, instance("i-9", "10.0.1.20")); }));
     EXPECT_EQ(find_instance_at(txn, region, "vpc-1", "10.0.1.20")->id, "i-1");
     for (int last = 21; last <= 30; ++last) {

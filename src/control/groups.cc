@@ -21,15 +21,13 @@ SecurityGroup find_group(catalog::Txn& txn, const Region& region, const std::str
   if (!id.empty()) {
     if (!base::is_id("sg", id))
       throw ApiError("InvalidGroupId.Malformed", "Invalid id: \"" + id + "\" (expecting \"sg-...\")");
-    auto found = catalog::select_one<SecurityGroup>(txn, "WHERE region = $1 AND account = $2 AND id = $3",
-                                                    {region.name, account, id});
-    if (!found) refuse_id(id);
+    auto found = catalog::find_security_group(txn, region.name, id);
+    if (!found || found->account != account) refuse_id(id);
     return *found;
   }
   if (name.empty()) throw ApiError("MissingParameter", "The request must contain the parameter groupName or groupId");
   const auto network = ensure_default_network(txn, region, account);
-  auto found = catalog::select_one<SecurityGroup>(txn, "WHERE region = $1 AND vpc_id = $2 AND name = $3",
-                                                  {region.name, network.vpc.id, name});
+  auto found = catalog::find_security_group_named(txn, region.name, network.vpc.id, name);
   if (!found) {
     throw ApiError("InvalidGroup.NotFound", "The security group '" + name + "' does not exist in default VPC '" +
                                                 network.vpc.id + "'");
@@ -72,8 +70,7 @@ SecurityGroup create_group(Region& region, const NewGroup& what) {
   return catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     const std::string vpc_id = what.vpc_id.empty() ? ensure_default_network(txn, region, what.account).vpc.id
                                                    : vpc(txn, region, what.account, what.vpc_id).id;
-    if (catalog::select_one<SecurityGroup>(txn, "WHERE region = $1 AND vpc_id = $2 AND name = $3",
-                                           {region.name, vpc_id, what.name})) {
+    if (catalog::find_security_group_named(txn, region.name, vpc_id, what.name)) {
       throw ApiError("InvalidGroup.Duplicate",
                      "The security group '" + what.name + "' already exists for VPC '" + vpc_id + "'");
     }
@@ -100,6 +97,9 @@ SecurityGroup delete_group(Region& region, const std::string& account, const std
     if (!used.empty()) {
       throw ApiError("DependencyViolation", "resource " + group.id + " has a dependent object");
     }
+    for (const auto& other : catalog::groups_referring_to(txn, region.name, group.id)) {
+      if (other != group.id) throw ApiError("DependencyViolation", "resource " + group.id + " has a dependent object");
+    }
     txn.execute("DELETE FROM security_group_rule WHERE region = $1 AND group_id = $2", {region.name, group.id});
     remove_all_tags(txn, region, group.id);
     catalog::remove(txn, group);
@@ -113,7 +113,7 @@ std::vector<SecurityGroupRule> authorize(Region& region, const std::string& acco
   for (const auto& rule : added) check_rule(rule);
   return catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     const SecurityGroup group = find_group(txn, region, account, group_id, group_name);
-    const auto present = rules(txn, region, group.id);
+    const auto present = catalog::security_group_rules(txn, region.name, group.id);
     for (auto& rule : added) {
       for (const auto& other : present) {
         if (same(rule, other)) {
@@ -131,15 +131,6 @@ std::vector<SecurityGroupRule> authorize(Region& region, const std::string& acco
   });
 }
 
-std::vector<SecurityGroup> groups(catalog::Txn& txn, const Region& region, const std::string& account) {
-  return catalog::select<SecurityGroup>(txn, "WHERE region = $1 AND account = $2 ORDER BY id", {region.name, account});
-}
-
-std::vector<SecurityGroupRule> rules(catalog::Txn& txn, const Region& region, const std::string& group_id) {
-  return catalog::select<SecurityGroupRule>(txn, "WHERE region = $1 AND group_id = $2 ORDER BY id",
-                                            {region.name, group_id});
-}
-
 std::vector<SecurityGroup> groups_for_launch(catalog::Txn& txn, const Region& region, const std::string& account,
                                              const std::string& vpc_id, const std::vector<std::string>& ids,
                                              const std::vector<std::string>& names) {
@@ -152,8 +143,7 @@ std::vector<SecurityGroup> groups_for_launch(catalog::Txn& txn, const Region& re
     }
   }
   if (!found.empty()) return found;
-  auto standard = catalog::select_one<SecurityGroup>(txn, "WHERE region = $1 AND vpc_id = $2 AND name = $3",
-                                                     {region.name, vpc_id, std::string("default")});
+  auto standard = catalog::find_security_group_named(txn, region.name, vpc_id, "default");
   if (standard) found.push_back(*standard);
   return found;
 }

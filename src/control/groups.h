@@ -22,8 +22,6 @@ catalog::SecurityGroup delete_group(Region& region, const std::string& account, 
 std::vector<catalog::SecurityGroupRule> authorize(Region& region, const std::string& account,
                                                   const std::string& group_id, const std::string& group_name,
                                                   std::vector<catalog::SecurityGroupRule> rules);
-std::vector<catalog::SecurityGroup> groups(catalog::Txn& txn, const Region& region, const std::string& account);
-std::vector<catalog::SecurityGroupRule> rules(catalog::Txn& txn, const Region& region, const std::string& group_id);
 // For a launch: ids and names as the caller gave them, the VPC's default group when there are none. Throws
 // InvalidGroup.NotFound.
 std::vector<catalog::SecurityGroup> groups_for_launch(catalog::Txn& txn, const Region& region,

@@ -11,12 +11,6 @@ namespace {
 using base::ApiError;
 using catalog::KeyPair;
 
-std::optional<KeyPair> find(catalog::Txn& txn, const Region& region, const std::string& account,
-                            const std::string& name) {
-  return catalog::select_one<KeyPair>(txn, "WHERE region = $1 AND account = $2 AND name = $3",
-                                      {region.name, account, name});
-}
-
 void check_name(const std::string& name) {
   if (name.empty()) throw ApiError("MissingParameter", "The request must contain the parameter KeyName");
   if (name.size() > 255) throw ApiError("InvalidParameterValue", "Value for parameter KeyName exceeds 255 characters");
@@ -30,7 +24,7 @@ KeyPair insert_key(Region& region, const std::string& account, const std::string
                     .key_type = key.type, .fingerprint = key.fingerprint, .public_key = key.public_line,
                     .created = region.clock.now()};
   region.catalog.run_in_txn([&](catalog::Txn& txn) {
-    if (find(txn, region, account, name)) {
+    if (catalog::find_key_pair(txn, region.name, account, name)) {
       throw ApiError("InvalidKeyPair.Duplicate", "The keypair '" + name + "' already exists.");
     }
     catalog::insert(txn, row);
@@ -62,9 +56,8 @@ std::optional<KeyPair> delete_key_pair(Region& region, const std::string& accoun
     throw ApiError("MissingParameter", "The request must contain the parameter KeyName or KeyPairId");
   }
   return catalog::in_txn(region.catalog, [&](catalog::Txn& txn) -> std::optional<KeyPair> {
-    const auto found = id.empty() ? find(txn, region, account, name)
-                                  : catalog::select_one<KeyPair>(txn, "WHERE region = $1 AND account = $2 AND id = $3",
-                                                                 {region.name, account, id});
+    const auto found = id.empty() ? catalog::find_key_pair(txn, region.name, account, name)
+                                  : catalog::find_key_pair_by_id(txn, region.name, account, id);
     if (!found) return {};
     remove_all_tags(txn, region, found->id);
     catalog::remove(txn, *found);
@@ -74,12 +67,12 @@ std::optional<KeyPair> delete_key_pair(Region& region, const std::string& accoun
 
 std::vector<KeyPair> key_pairs(Region& region, const std::string& account) {
   return catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
-    return catalog::select<KeyPair>(txn, "WHERE region = $1 AND account = $2 ORDER BY name", {region.name, account});
+    return catalog::key_pairs_of(txn, region.name, account);
   });
 }
 
 KeyPair key_pair(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& name) {
-  auto found = find(txn, region, account, name);
+  auto found = catalog::find_key_pair(txn, region.name, account, name);
   if (!found) throw ApiError("InvalidKeyPair.NotFound", "The key pair '" + name + "' does not exist");
   return *found;
 }

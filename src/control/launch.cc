@@ -94,7 +94,7 @@ bool is_usable(const std::string& cidr, std::string_view address_text) {
 }
 
 std::string choose_address(Txn& txn, const Region& region, const catalog::Subnet& subnet, const std::string& wanted) {
-  if (wanted.empty()) return next_private_ip(txn, region, subnet);
+  if (wanted.empty()) return control::next_private_ip(txn, subnet);
   if (!is_usable(subnet.cidr, wanted)) {
     throw ApiError("InvalidParameterValue", "Address " + wanted + " does not fall within the subnet's address range");
   }

@@ -16,7 +16,6 @@ namespace {
 using base::ApiError;
 
 constexpr std::uint32_t subnet_addresses = 4096;  // a /20
-constexpr std::uint32_t reserved_low = 4;         // network, router, DNS, future use: as AWS reserves them
 
 struct Cidr {
   std::uint32_t address = 0;
@@ -50,33 +49,17 @@ std::string free_vpc_cidr(catalog::Txn& txn, const Region& region) {
   return dotted(address) + "/16";
 }
 
-std::set<std::string> addresses_of_instances(catalog::Txn& txn, const catalog::Subnet& subnet,
-                                             const std::string& but_in) {
-  std::set<std::string> found;
-  const auto rows = txn.query("SELECT private_ip FROM instance WHERE region = $1 AND subnet_id = $2 AND state <> $3",
-                              {subnet.region, subnet.id, but_in});
-  for (const auto& row : rows) found.insert(std::get<std::string>(row.at(0)));
-  return found;
-}
-
-std::set<std::string> taken_addresses(catalog::Txn& txn, const catalog::Subnet& subnet) {
-  return addresses_of_instances(txn, subnet, "terminated");
-}
-
 }  // namespace
 
 DefaultNetwork ensure_default_network(catalog::Txn& txn, const Region& region, const std::string& account) {
   DefaultNetwork network;
-  const auto found = catalog::select_one<catalog::Vpc>(txn, "WHERE region = $1 AND account = $2 AND is_default = 1",
-                                                       {region.name, account});
+  const auto found = catalog::default_vpc(txn, region.name, account);
   if (found) {
     network.vpc = *found;
     network.subnets = catalog::select<catalog::Subnet>(
         txn, "WHERE region = $1 AND vpc_id = $2 AND is_default = 1 ORDER BY zone", {region.name, found->id});
-    network.group = catalog::select_one<catalog::SecurityGroup>(
-                        txn, "WHERE region = $1 AND vpc_id = $2 AND name = $3",
-                        {region.name, found->id, std::string("default")})
-                        .value_or(catalog::SecurityGroup{});
+    network.group = catalog::find_security_group_named(txn, region.name, found->id, "default").value_or(
+        catalog::SecurityGroup{});
     return network;
   }
   network.vpc = {.region = region.name, .id = base::new_id("vpc"), .account = account,
@@ -102,46 +85,29 @@ DefaultNetwork ensure_default_network(catalog::Txn& txn, const Region& region, c
   return network;
 }
 
-std::vector<catalog::Vpc> vpcs(catalog::Txn& txn, const Region& region, const std::string& account) {
-  return catalog::select<catalog::Vpc>(txn, "WHERE region = $1 AND account = $2 ORDER BY id", {region.name, account});
-}
-
-std::vector<catalog::Subnet> subnets(catalog::Txn& txn, const Region& region, const std::string& account) {
-  return catalog::select<catalog::Subnet>(txn, "WHERE region = $1 AND account = $2 ORDER BY id",
-                                          {region.name, account});
-}
-
 catalog::Subnet subnet(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id) {
-  auto found = catalog::select_one<catalog::Subnet>(txn, "WHERE region = $1 AND account = $2 AND id = $3",
-                                                    {region.name, account, id});
-  if (!found) throw ApiError("InvalidSubnetID.NotFound", "The subnet ID '" + id + "' does not exist");
+  auto found = catalog::find_subnet(txn, region.name, id);
+  if (!found || found->account != account) {
+    throw ApiError("InvalidSubnetID.NotFound", "The subnet ID '" + id + "' does not exist");
+  }
   return *found;
 }
 
 catalog::Vpc vpc(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id) {
-  auto found = catalog::select_one<catalog::Vpc>(txn, "WHERE region = $1 AND account = $2 AND id = $3",
-                                                 {region.name, account, id});
-  if (!found) throw ApiError("InvalidVpcID.NotFound", "The vpc ID '" + id + "' does not exist");
+  auto found = catalog::find_vpc(txn, region.name, id);
+  if (!found || found->account != account) {
+    throw ApiError("InvalidVpcID.NotFound", "The vpc ID '" + id + "' does not exist");
+  }
   return *found;
 }
 
-std::string next_private_ip(catalog::Txn& txn, const Region&, const catalog::Subnet& subnet) {
-  const std::uint32_t first = parse_cidr(subnet.cidr).address;
-  // The DHCP server gives an address to nobody else while the lease of its last holder lasts, and a guest that was cut
-  // off has not given its lease back. So addresses rest as long as the terminated instance has a row, while there are
-  // others.
-  for (const auto& avoided : {addresses_of_instances(txn, subnet, ""), taken_addresses(txn, subnet)}) {
-    for (std::uint32_t i = reserved_low; i < subnet_addresses - 1; ++i) {
-      auto candidate = dotted(first + i);
-      if (!avoided.contains(candidate)) return candidate;
-    }
+std::string next_private_ip(catalog::Txn& txn, const catalog::Subnet& subnet) {
+  const auto address = catalog::next_private_ip(txn, subnet);
+  if (!address) {
+    throw ApiError("InsufficientFreeAddressesInSubnet",
+                   "The subnet '" + subnet.id + "' does not have enough free addresses to satisfy the request.");
   }
-  throw ApiError("InsufficientFreeAddressesInSubnet",
-                 "The subnet '" + subnet.id + "' does not have enough free addresses to satisfy the request.");
-}
-
-int free_addresses(catalog::Txn& txn, const Region&, const catalog::Subnet& subnet) {
-  return static_cast<int>(subnet_addresses - reserved_low - 1) - static_cast<int>(taken_addresses(txn, subnet).size());
+  return *address;
 }
 
 std::string mac_address(const std::string& eni_id) {

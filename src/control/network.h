@@ -22,19 +22,13 @@ struct DefaultNetwork {
 
 DefaultNetwork ensure_default_network(catalog::Txn& txn, const Region& region, const std::string& account);
 
-std::vector<catalog::Vpc> vpcs(catalog::Txn& txn, const Region& region, const std::string& account);
-std::vector<catalog::Subnet> subnets(catalog::Txn& txn, const Region& region, const std::string& account);
 // Throws InvalidSubnetID.NotFound.
 catalog::Subnet subnet(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id);
 // Throws InvalidVpcID.NotFound.
 catalog::Vpc vpc(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id);
 
-// The lowest free address of the subnet: not AWS's five reserved ones, not one of an instance that is not
-// terminated and, while there are others, not one of a terminated instance whose row is still kept.
-// Throws InsufficientFreeAddressesInSubnet.
-std::string next_private_ip(catalog::Txn& txn, const Region& region, const catalog::Subnet& subnet);
-// How many are left.
-int free_addresses(catalog::Txn& txn, const Region& region, const catalog::Subnet& subnet);
+// catalog::next_private_ip; throws InsufficientFreeAddressesInSubnet when there is none.
+std::string next_private_ip(catalog::Txn& txn, const catalog::Subnet& subnet);
 // 02:... derived from the network interface's id, so that it is the same at each start.
 std::string mac_address(const std::string& eni_id);
 

@@ -122,18 +122,16 @@ void delete_tags(Region& region, const std::string& account, const std::vector<s
 }
 
 void remove_all_tags(catalog::Txn& txn, const Region& region, const std::string& resource_id) {
-  txn.execute("DELETE FROM tag WHERE region = $1 AND resource_id = $2", {region.name, resource_id});
+  catalog::forget_tags(txn, region.name, resource_id);
 }
 
 std::vector<catalog::Tag> all_tags(catalog::Txn& txn, const Region& region, const std::string& account) {
-  return catalog::select<catalog::Tag>(txn, "WHERE region = $1 AND account = $2 ORDER BY resource_id, key",
-                                       {region.name, account});
+  return catalog::tags_of(txn, region.name, account);
 }
 
 std::vector<catalog::Tag> tags_of(catalog::Txn& txn, const Region& region, const std::string& account,
                                   const std::string& resource_id) {
-  return catalog::select<catalog::Tag>(txn, "WHERE region = $1 AND account = $2 AND resource_id = $3 ORDER BY key",
-                                       {region.name, account, resource_id});
+  return catalog::tags_of(txn, region.name, account, {resource_id});
 }
 
 }  // namespace kiln::control

@@ -211,8 +211,8 @@ std::vector<SecurityGroup> all_groups(Call& call) {
   call.region.catalog.run_in_txn([&](catalog::Txn& txn) {
     groups.clear();
     control::ensure_default_network(txn, call.region, call.principal.account);
-    for (const auto& row : control::groups(txn, call.region, call.principal.account)) {
-      const auto rules = control::rules(txn, call.region, row.id);
+    for (const auto& row : catalog::security_groups_of(txn, call.region.name, call.principal.account)) {
+      const auto rules = catalog::security_group_rules(txn, call.region.name, row.id);
       groups.push_back({.owner_id = row.account, .group_id = row.id, .group_name = row.name,
                         .group_description = row.description, .vpc_id = row.vpc_id,
                         .ip_permissions = to_permissions(call, rules, false),

@@ -117,7 +117,7 @@ DescribeVpcsResponse describe_vpcs(Call& call, const DescribeVpcsRequest& reques
   call.region.catalog.run_in_txn([&](catalog::Txn& txn) {
     vpcs.clear();
     control::ensure_default_network(txn, call.region, account);
-    for (const auto& row : control::vpcs(txn, call.region, account)) {
+    for (const auto& row : catalog::vpcs_of(txn, call.region.name, account)) {
       vpcs.push_back({.vpc_id = row.id, .owner_id = row.account, .cidr_block = row.cidr,
                       .cidr_block_association_set = {{"vpc-cidr-assoc-" + row.id.substr(4), row.cidr, {}}},
                       .is_default = row.is_default,
@@ -150,12 +150,12 @@ DescribeSubnetsResponse describe_subnets(Call& call, const DescribeSubnetsReques
   call.region.catalog.run_in_txn([&](catalog::Txn& txn) {
     subnets.clear();
     control::ensure_default_network(txn, call.region, account);
-    for (const auto& row : control::subnets(txn, call.region, account)) {
+    for (const auto& row : catalog::subnets_of(txn, call.region.name, account)) {
       subnets.push_back({.subnet_id = row.id,
                          .subnet_arn = "arn:aws:ec2:" + call.region.name + ":" + account + ":subnet/" + row.id,
                          .owner_id = row.account, .vpc_id = row.vpc_id, .cidr_block = row.cidr,
                          .availability_zone = row.zone, .availability_zone_id = zone_id(call.region, row.zone),
-                         .available_ip_address_count = control::free_addresses(txn, call.region, row),
+                         .available_ip_address_count = static_cast<int>(catalog::free_addresses(txn, row)),
                          .default_for_az = row.is_default,
                          .tag_set = to_shape(control::tags_of(txn, call.region, account, row.id))});
     }
