@@ -1,7 +1,11 @@
-# ./dev build [PRESET]: configures and builds build/PRESET, with ccache and mold.
+# ./dev build [PRESET [TARGET...]]: configures and builds build/PRESET, with ccache and mold.
+
+# What a region consists of; the tests are the larger part of a build.
+program_targets=(kilnd kiln nbdkit-kiln-plugin)
 
 dev_build() {
   local preset=${1:-release} cores memory_gib jobs
+  [ $# -eq 0 ] || shift
   cores=$(nproc)
   # A compiler needs up to 1.5 GiB for the largest file; more jobs than memory would end in swap.
   memory_gib=$(awk '/^MemAvailable/ {print int($2 / 1048576)}' /proc/meminfo)
@@ -16,5 +20,5 @@ dev_build() {
     cat "$log" >&2
     die "cmake could not configure preset '$preset'"
   }
-  cmake --build "$root/build/$preset" -- -j"$jobs"
+  cmake --build "$root/build/$preset" -j"$jobs" --target "${@:-all}"
 }

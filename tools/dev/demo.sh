@@ -3,6 +3,7 @@
 #
 # All of it happens in .kiln/demo and in namespaces that end with it; the directory is removed unless --keep is given.
 . "$root/tools/dev/region.sh"
+. "$root/tools/dev/build.sh"
 . "$root/tools/dev/ssh.sh"
 . "$root/tools/dev/demo_region.sh"
 . "$root/tools/dev/demo_steps.sh"
@@ -58,7 +59,7 @@ step() {  # step HEADLINE FUNCTION
 
 demo_prepare() {
   "$root/dev" deps
-  "$root/dev" build release | tail -n 1
+  [ -n "${KILN_BUILD-}" ] || "$root/dev" build release "${program_targets[@]}" | tail -n 1
 }
 
 demo_summary() {

@@ -76,8 +76,8 @@ demo_launch() {
     demo_guest "$demo_first" 'cloud-init query instance_id; cloud-init status --wait; uname -sr'
   fi
   demo_wait "the console showing the boot" 60 demo_console_shows "$demo_first"
-  shown "aws --endpoint-url $endpoint ec2 get-console-output --latest --instance-id $demo_first --output text | tail -n 5"
-  region_aws ec2 get-console-output --latest --instance-id "$demo_first" --output text | tail -n 5 | tr -d '\r' | indent
+  shown "aws --endpoint-url $endpoint ec2 get-console-output --latest --instance-id $demo_first --query Output --output text | tail -n 5"
+  region_aws ec2 get-console-output --latest --instance-id "$demo_first" --query Output --output text | tail -n 5 | tr -d '\r' | indent
 }
 
 demo_console_shows() { region_aws ec2 get-console-output --latest --instance-id "$1" --output text | grep -qE 'user data ran|login:'; }
@@ -90,8 +90,8 @@ demo_image() {
   demo_changed=$answer
   demo_aws ec2 describe-images --image-ids "$demo_changed" --query 'Images[0].State' --output text
   demo_aws ec2 wait image-available --image-ids "$demo_changed"
-  demo_aws ec2 describe-images --image-ids "$demo_changed" --query 'Images[0].[State, SourceInstanceId, BlockDeviceMappings[0].Ebs.SnapshotId]' --output text
-  read -r _ _ demo_changed_snapshot <<<"$answer"
+  demo_aws ec2 describe-images --image-ids "$demo_changed" --query 'Images[0].[State, BlockDeviceMappings[0].Ebs.SnapshotId]' --output text
+  read -r _ demo_changed_snapshot <<<"$answer"
   demo_guest "$demo_first" 'cat /proc/sys/kernel/random/boot_id'
   [ "$answer" = "$boot" ] || die "the guest was rebooted although --no-reboot was asked for"
   tell "the same boot: the guest did not notice"
@@ -115,12 +115,21 @@ demo_fleet() {
   demo_aws ec2 wait instance-running --instance-ids "${demo_two[@]}"
   demo_log_in_works "${demo_two[@]}"
   demo_guest "${demo_two[0]}" 'cat /root/note'
+  tell "an image with 16 MiB of its own, whose space the next step gives back:"
+  demo_guest "${demo_two[1]}" 'head -c 16777216 /dev/urandom > /root/data && sync && ls -l /root/data'
+  demo_aws ec2 create-image --instance-id "${demo_two[1]}" --name larger --no-reboot --query ImageId --output text
+  demo_larger=$answer
+  demo_aws ec2 wait image-available --image-ids "$demo_larger"
   demo_aws ec2 terminate-instances --instance-ids "${demo_two[@]}" --query 'TerminatingInstances[].CurrentState.Name' --output text
   demo_aws ec2 wait instance-terminated --instance-ids "${demo_two[@]}"
 }
 
 demo_cleanup() {
   demo_kiln usage
+  demo_aws ec2 describe-images --image-ids "$demo_larger" --query 'Images[0].BlockDeviceMappings[0].Ebs.SnapshotId' --output text
+  local larger_snapshot=$answer
+  demo_aws ec2 deregister-image --image-id "$demo_larger"
+  demo_aws ec2 delete-snapshot --snapshot-id "$larger_snapshot"
   demo_aws ec2 deregister-image --image-id "$demo_changed"
   demo_aws ec2 delete-snapshot --snapshot-id "$demo_changed_snapshot"
   demo_kiln gc --grace 0

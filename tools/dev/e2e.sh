@@ -4,7 +4,7 @@
 
 dev_e2e() {
   local preset=release node results=$root/build/release/results command
-  [ -x "$root/build/$preset/bin/kilnd" ] || "$root/dev" build $preset
+  [ -x "$root/build/$preset/bin/kilnd" ] || "$root/dev" build $preset kilnd kiln nbdkit-kiln-plugin
   node=$(node_binary)
   mkdir -p "$results"
   command=(env "KILN_E2E=${KILN_E2E-}" "KILN_KEEP=${KILN_KEEP-}" "KILN_DEB_CACHE=$KILN_DEB_CACHE"

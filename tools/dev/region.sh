@@ -45,7 +45,11 @@ kilnd_pid() {  # kilnd_pid STATE
   for process in /proc/[0-9]*; do
     local words=()
     { mapfile -d '' -t words <"$process/cmdline"; } 2>/dev/null || continue
-    case "${words[0]-} ${words[*]:1}" in */kilnd\ *"--data $1"*) echo "${process#/proc/}"; return ;; esac
+    # nsenter and sudo have the same words further on; only the daemon itself begins with its name.
+    if [[ ${words[0]-} == */kilnd && " ${words[*]} " == *" --data $1 "* ]]; then
+      echo "${process#/proc/}"
+      return
+    fi
   done
   return 1
 }

@@ -1,5 +1,6 @@
 # ./dev run: a region in the foreground. Ctrl-C ends it.
 . "$root/tools/dev/region.sh"
+. "$root/tools/dev/build.sh"
 
 run_usage() {
   cat <<'TEXT'
@@ -76,7 +77,7 @@ dev_run() {
 dev_run_prepare() {
   "$root/dev" deps
   # KILN_BUILD names a build directory of one's own, which is used as it is.
-  [ -n "${KILN_BUILD-}" ] || "$root/dev" build release | tail -n 1
+  [ -n "${KILN_BUILD-}" ] || "$root/dev" build release "${program_targets[@]}" | tail -n 1
 }
 
 run_until_signalled() {  # run_until_signalled STATE HYPERVISOR ADDRESS COMMAND...
