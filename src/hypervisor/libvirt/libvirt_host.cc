@@ -173,6 +173,8 @@ void LibvirtHost::resume(const std::string& instance_id) {
         [&] { return (now = state_of(domain.get(), instance_id)).power != Power::running; }, milliseconds(600));
     if (!stopped) return;
     if (steady_clock::now() > deadline) throw HostError("resume " + instance_id + ": stops again: " + now.reason);
+    // Its disk's server may take a moment to be back: asking again at once would only keep libvirt busy.
+    wait_until([&] { return state_of(domain.get(), instance_id).power != Power::paused; }, milliseconds(200));
   }
 }
 
