@@ -28,7 +28,7 @@ struct GcOptions {
 };
 int gc(const Common& common, const GcOptions& options);
 
-int api();  // every operation served, as "service operation"
+int api(bool shapes);  // every operation served, as "service operation", or their members as JSON
 int inspect(const std::string& file);
 
 }  // namespace kiln::cli

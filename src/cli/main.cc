@@ -68,8 +68,10 @@ int main(int count, char** arguments) {
   gc_command->callback([&] { exit_code = gc(common, gc_options); });
 
   auto* const api_command = app.add_subcommand("api", "list every AWS operation that is served");
+  bool api_shapes = false;
+  api_command->add_flag("--shapes", api_shapes, "print the members of their requests and responses as JSON");
   api_command->footer("Example: kiln api | grep Image\n");
-  api_command->callback([&] { exit_code = api(); });
+  api_command->callback([&] { exit_code = api(api_shapes); });
 
   std::string inspected;
   auto* const inspect_command = app.add_subcommand("inspect", "print one of our files: pack, VOLUME, map log");

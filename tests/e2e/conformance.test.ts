@@ -1,0 +1,167 @@
+// The wire tables of kilnd against the model of the AWS SDK: a member that the model does not have under the name we
+// give it is ignored by every client without a word, so it has to be there, and be of the same kind.
+import * as ec2 from '@aws-sdk/client-ec2';
+import * as sts from '@aws-sdk/client-sts';
+import * as assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { kilnOutput } from './region.ts';
+
+// What `kiln api --shapes` prints.
+interface Shape {
+  kind: string;
+  element?: Shape;
+  members?: { query: string; xml: string; shape: Shape }[];
+}
+interface Served {
+  service: 'ec2' | 'sts';
+  operation: string;
+  request: Shape;
+  response: Shape;
+}
+
+// Members of ours that the model lacks or has of another kind, each with its reason.
+const KNOWN = new Map<string, string>([
+  ['CreateSecurityGroup response.return is not in the model', 'EC2 answers it beside groupId: see its API reference'],
+  ['ModifyInstanceAttribute request.UserData.Value is not of kind text', 'stays in the base64 in which blobs travel'],
+]);
+
+// --- the SDK's model: nested tuples, in which [2, ..] is a map, [3, ..] a structure, and numbers are scalars
+
+type Traits = { xmlName?: string; ec2QueryName?: string } | number;
+type Model = any; // the SDK declares no narrower type
+const NUMERIC = ['integer', 'real'];
+// 0 is also any enumeration, and what is declared sensitive; 1 is every numeric type.
+const SCALARS: Record<number, string[]> = {
+  0: ['text'], 1: NUMERIC, 2: ['boolean'], 4: ['timestamp'], 5: ['timestamp'], 6: ['timestamp'], 7: ['timestamp'],
+  17: NUMERIC, 19: NUMERIC, 21: ['blob'], 42: ['blob'],
+};
+
+const resolve = (model: Model): Model => {
+  const held = typeof model === 'function' ? model() : model;
+  // A member with traits of its own, or a simple type with a name: [0, namespace, name, traits, type].
+  if (Array.isArray(held) && typeof held[1] !== 'string') return resolve(held[0]);
+  return Array.isArray(held) && held[0] === 0 ? resolve(held[4]) : held;
+};
+const traitsOf = (model: Model): Traits => (Array.isArray(model) && typeof model[1] !== 'string' ? model[1] : {});
+const isList = (model: Model): boolean => (typeof model === 'number' ? (model & 64) === 64 : model[0] === 1);
+const elementOf = (model: Model): Model => (typeof model === 'number' ? model & ~64 : model[4]);
+
+// Where the members of one direction are found in the model.
+type NameOf = (member: string, traits: Traits) => string;
+const capital = (text: string): string => text[0]?.toUpperCase() + text.slice(1);
+const xmlName: NameOf = (member, traits) => (typeof traits === 'object' && traits.xmlName) || member;
+const ec2QueryName: NameOf = (member, traits) =>
+  (typeof traits === 'object' && traits.ec2QueryName) || capital(xmlName(member, traits));
+
+class Comparison {
+  readonly problems: string[] = [];
+  readonly nameOf: NameOf;
+  readonly ours: 'query' | 'xml';
+  readonly item: string | undefined; // the element of a list, when it has a name on the wire
+  constructor(nameOf: NameOf, ours: 'query' | 'xml', item?: string) {
+    this.nameOf = nameOf;
+    this.ours = ours;
+    this.item = item;
+  }
+
+  shape(where: string, ours: Shape, theirs: Model): void {
+    const model = resolve(theirs);
+    if (ours.kind === 'recursion') return;
+    if (ours.kind === 'list') {
+      if (!isList(model)) return this.report(where, 'is no list');
+      const element = elementOf(model);
+      const item = xmlName('member', traitsOf(element));
+      if (this.item && item !== this.item) this.report(where, `has elements <${item}>, not <${this.item}>`);
+      this.shape(`${where}[]`, ours.element!, element);
+    } else if (ours.kind === 'structure') {
+      if (!Array.isArray(model) || model[0] !== 3) return this.report(where, 'is no structure');
+      this.members(where, ours, model);
+    } else if (typeof model !== 'number' || !SCALARS[model]?.includes(ours.kind)) {
+      this.report(where, `is not of kind ${ours.kind}`);
+    }
+  }
+
+  private members(where: string, ours: Shape, model: Model): void {
+    const named = new Map<string, Model>();
+    model[4].forEach((member: string, i: number) => {
+      named.set(this.nameOf(member, traitsOf(model[5][i])), model[5][i]);
+    });
+    for (const member of ours.members!) {
+      const name = member[this.ours];
+      const at = `${where}.${name}`;
+      if (named.has(name)) this.shape(at, member.shape, named.get(name));
+      else this.report(at, 'is not in the model');
+    }
+  }
+
+  private report(where: string, problem: string): void {
+    this.problems.push(`${where} ${problem}`);
+  }
+}
+
+const problemsOf = (served: Served): string[] => {
+  const models = (served.service === 'ec2' ? ec2 : sts) as unknown as Record<string, Model>;
+  const operation = models[`${served.operation}$`];
+  if (!operation) return [`${served.operation} is not in the model`];
+  const isEc2 = served.service === 'ec2';
+  const request = new Comparison(isEc2 ? ec2QueryName : xmlName, 'query');
+  const response = new Comparison(xmlName, isEc2 ? 'xml' : 'query', isEc2 ? 'item' : 'member');
+  request.shape(`${served.operation} request`, served.request, operation[4]);
+  const result = resolve(operation[5]);
+  if (Array.isArray(result)) {
+    response.shape(`${served.operation} response`, served.response, result);
+  } else if (served.response.members!.some((member) => member.xml !== 'return')) {
+    // EC2 answers <return>true</return> where its model has no result.
+    response.problems.push(`${served.operation} response is not in the model`);
+  }
+  return [...request.problems, ...response.problems];
+};
+
+const allServed = async (): Promise<Served[]> => JSON.parse(await kilnOutput(['api', '--shapes'])) as Served[];
+
+describe('conformance', () => {
+  test('every member we read or write is in the model of the SDK, under that name and of that kind', async () => {
+    const all = await allServed();
+    assert.ok(all.length > 0);
+    assert.deepEqual(all.flatMap(problemsOf).filter((problem) => !KNOWN.has(problem)), []);
+  });
+
+  test('every exception is still one', async () => {
+    const problems = new Set((await allServed()).flatMap(problemsOf));
+    assert.deepEqual([...KNOWN.keys()].filter((problem) => !problems.has(problem)), []);
+  });
+
+  test('a wrong name, a wrong kind and an unknown operation are found', () => {
+    const text: Shape = { kind: 'text' };
+    const image: Shape = {
+      kind: 'structure',
+      members: [
+        { query: 'ImageId', xml: 'imageId', shape: text },
+        { query: 'ImageID', xml: 'imageID', shape: text },
+        { query: 'EnaSupport', xml: 'enaSupport', shape: text },
+        { query: 'TagSet', xml: 'tagSet', shape: text },
+      ],
+    };
+    const served: Served = {
+      service: 'ec2',
+      operation: 'DescribeImages',
+      request: { kind: 'structure', members: [{ query: 'ImageIds', xml: 'imageIds', shape: text }] },
+      response: {
+        kind: 'structure',
+        members: [
+          { query: 'NextToken', xml: 'nextToken', shape: { kind: 'list', element: text } },
+          { query: 'ImagesSet', xml: 'imagesSet', shape: { kind: 'list', element: image } },
+        ],
+      },
+    };
+    assert.deepEqual(problemsOf(served), [
+      'DescribeImages request.ImageIds is not in the model',
+      'DescribeImages response.nextToken is no list',
+      'DescribeImages response.imagesSet[].imageID is not in the model',
+      'DescribeImages response.imagesSet[].enaSupport is not of kind text',
+      'DescribeImages response.imagesSet[].tagSet is not of kind text',
+    ]);
+    assert.deepEqual(problemsOf({ ...served, operation: 'BakeImages' }), ['BakeImages is not in the model']);
+  });
+});
