@@ -58,7 +58,8 @@ std::vector<SecurityGroupRule> security_group_rules(Txn& txn, const std::string&
 std::vector<std::string> groups_referring_to(Txn& txn, const std::string& region, const std::string& group_id);
 
 // The lowest address of the subnet that is neither reserved (the first four and the last, as in AWS) nor held by an
-// instance that is not terminated nor, while there are others, by one that is; nothing when the subnet is full. The caller stores it in the same transaction.
+// instance that is not terminated nor, while there are others, by one that is; nothing when the subnet is full. The
+// caller stores it in the same transaction.
 std::optional<std::string> next_private_ip(Txn& txn, const Subnet& subnet);
 // How many next_private_ip could still give.
 std::int64_t free_addresses(Txn& txn, const Subnet& subnet);
