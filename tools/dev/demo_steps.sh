@@ -39,7 +39,7 @@ demo_guest_answers() { dev_ssh --data "$demo_state" "$1" true >/dev/null 2>&1; }
 
 demo_log_in_works() {  # demo_log_in_works INSTANCE...
   local instance began=$EPOCHREALTIME
-  for instance in "$@"; do demo_wait "ssh into $instance" 300 demo_guest_answers "$instance"; done
+  for instance in "$@"; do demo_wait "ssh into $instance" 600 demo_guest_answers "$instance"; done
   tell "ssh answers $(awk -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN {printf "%.1f", to - from}') s after that"
 }
 
