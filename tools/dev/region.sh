@@ -44,11 +44,11 @@ kilnd_pid() {  # kilnd_pid STATE
   local process
   for process in /proc/[0-9]*; do
     local words=()
-    { mapfile -d '' -t words <"$process/cmdline"; } 2>/dev/null || continue
+    { mapfile -d '' -t words <"$process/cmdline"; } 2>/dev/null || true
     # nsenter and sudo have the same words further on; only the daemon itself begins with its name.
     if [[ ${words[0]-} == */kilnd && " ${words[*]} " == *" --data $1 "* ]]; then
       echo "${process#/proc/}"
-      return
+      return 0 # in a trap, a bare return would give the status of before the trap
     fi
   done
   return 1
