@@ -11,6 +11,7 @@ import { ACCOUNT, aws, ec2, REGION } from './region.ts';
 import {
   baseImage, imageNamed, instances, launch, terminate, terminateLaunched, uniqueName, userKey, waitForImage, waitForInstance,
 } from './things.ts';
+import { waitFor } from './wait.ts';
 
 const UNKNOWN = 'i-00000000000000000';
 
@@ -40,6 +41,11 @@ describe('instances', () => {
     const status = await ec2().send(new DescribeInstanceStatusCommand({ InstanceIds: [made!.InstanceId] }));
     assert.equal(status.InstanceStatuses![0]!.InstanceState?.Name, 'running');
     await terminate([made!.InstanceId]);
+    // The volume is deleted by work of its own, which may end after the instance has.
+    await waitFor(`${root.Ebs!.VolumeId} being deleted`, 30, async () => {
+      const all = (await ec2().send(new DescribeVolumesCommand({}))).Volumes!;
+      return !all.some((one) => one.VolumeId === root.Ebs!.VolumeId);
+    });
     await assertRefused(ec2().send(new DescribeVolumesCommand({ VolumeIds: [root.Ebs!.VolumeId!] })), 'InvalidVolume.NotFound');
   });
 

@@ -4,6 +4,7 @@
 Failures and the reasons of skips come above that line. Exits with 1 when anything failed or a stage left no results.
 """
 import pathlib
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -49,6 +50,13 @@ def unit_cases(results):
             yield name, "passed", ""
 
 
+def reason(detail):
+    """The first line that says something: gtest puts the place in the source on a line of its own above it."""
+    lines = [line.strip() for line in detail.splitlines() if line.strip()]
+    saying = [line for line in lines if not re.fullmatch(r"\S+\.cc:\d+", line) and line != "Skipped"]
+    return " | ".join((saying or lines or ["no reason given"])[:2])
+
+
 def main():
     results = pathlib.Path(sys.argv[1])
     cases = []
@@ -67,8 +75,7 @@ def main():
     for name, outcome, detail in cases:
         count[outcome] += 1
         if outcome != "passed":
-            first_line = detail.splitlines()[0] if detail else "no reason given"
-            print(f"{outcome}: {name}: {first_line}")
+            print(f"{outcome}: {name}: {reason(detail)}")
     ending = f", {count['skipped']} skipped" if count["skipped"] else ""
     print(f"{count['passed']} passed, {count['failed']} failed{ending}")
     return 1 if count["failed"] else 0
