@@ -6,6 +6,8 @@ build_packages=(
   libspdlog-dev libtomlplusplus-dev libcli11-dev libpugixml-dev libvirt-dev nbdkit-plugin-dev
   libgtest-dev libgmock-dev
 )
+# Peers and tools of ./dev bench.
+bench_packages=(fio nbdkit libnbd-bin qemu-utils strace)
 # A region: guests, their disks and network.
 run_packages=(
   qemu-system-x86 qemu-utils seabios libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients nbdkit
@@ -17,11 +19,11 @@ image_packages=(
   mmdebstrap lz4 cpio
 )
 test_packages=(
-  awscli libnbd-bin libnbd-dev jq clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14
+  awscli libnbd-bin libnbd-dev python3-libnbd jq clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14
 )
 
 missing_packages() {
-  local wanted=("${build_packages[@]}" "${run_packages[@]}" "${image_packages[@]}" "${test_packages[@]}")
+  local wanted=("${build_packages[@]}" "${run_packages[@]}" "${image_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}")
   # Node comes from npm, npm from Debian unless another one is there already.
   command -v npm >/dev/null || wanted+=(npm)
   comm -23 <(printf '%s\n' "${wanted[@]}" | sort -u) \

@@ -1,0 +1,24 @@
+# ./dev bench [NAME...]: measures ours beside its peers and writes build/bench/NAME.json; bench/NAME.py does the work.
+#
+# Programs are built for release. The exit status is 0 only when every goal of every benchmark holds. Without names all
+# benchmarks run, one after the other: nothing else should run beside them.
+
+dev_bench() {
+  local name status=0
+  local -a names=("$@")
+  if [ ${#names[@]} = 0 ]; then
+    for name in "$root"/bench/*.py; do
+      grep -q '^def main' "$name" && names+=("$(basename "$name" .py)")
+    done
+  fi
+  for name in "${names[@]}"; do
+    [ -r "$root/bench/$name.py" ] || die "there is no benchmark '$name'"
+  done
+  dev_bench_step build release bench_programs || die "the build failed"
+  for name in "${names[@]}"; do
+    stage "bench $name" python "$root/bench/$name.py" || status=1
+  done
+  return $status
+}
+
+dev_bench_step() { "$root/dev" "$@"; }
