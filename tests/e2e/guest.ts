@@ -16,13 +16,13 @@ function sshCommand(address: string, key: KeyPair, words: string[]): string[] {
 }
 
 // Runs a command in the guest; its exit status is the command's, or 255 when ssh could not connect.
-export async function ssh(instance: Instance, command: string, input = ''): Promise<Ran> {
-  return run(sshCommand(instance.PrivateIpAddress!, await userKey(), [command]), { input, seconds: 60 });
+export async function ssh(instance: Instance, command: string, input = '', seconds = 60): Promise<Ran> {
+  return run(sshCommand(instance.PrivateIpAddress!, await userKey(), [command]), { input, seconds });
 }
 
 // The output of a command that has to succeed.
-export async function sshOutput(instance: Instance, command: string): Promise<string> {
-  const ran = await ssh(instance, command);
+export async function sshOutput(instance: Instance, command: string, seconds = 60): Promise<string> {
+  const ran = await ssh(instance, command, '', seconds);
   if (ran.status !== 0) throw new Error(`in ${instance.InstanceId}: ${command} ended with ${ran.status}: ${ran.stderr}${ran.stdout}`);
   return ran.stdout.trim();
 }
@@ -33,10 +33,10 @@ export async function consoleOutput(id: string): Promise<string> {
 }
 
 // Waits until the guest takes ssh connections; when it does not, the end of its console says what it did instead.
-export async function waitForSsh(instance: Instance): Promise<void> {
+export async function waitForSsh(instance: Instance, seconds = BOOT_SECONDS): Promise<void> {
   let last = '';
   try {
-    await waitFor(`ssh into ${instance.InstanceId}`, BOOT_SECONDS, async () => {
+    await waitFor(`ssh into ${instance.InstanceId}`, seconds, async () => {
       const ran = await ssh(instance, 'true');
       last = ran.stderr.trim();
       return ran.status === 0;

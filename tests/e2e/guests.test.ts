@@ -52,7 +52,7 @@ describe('guests', { skip: noGuests }, () => {
     const copies = await launch({ ImageId: made.ImageId!, MinCount: 2, MaxCount: 2, KeyName: (await userKey()).name });
     assert.deepEqual(copies.map((copy) => copy.AmiLaunchIndex), [0, 1]);
     const running = await Promise.all(copies.map((copy) => waitForInstance(copy.InstanceId)));
-    await Promise.all(running.map(waitForSsh));
+    await Promise.all(running.map((copy) => waitForSsh(copy)));
     for (const copy of running) {
       assert.equal(await sshOutput(copy, 'cat /root/note'), secret);
       assert.equal(await sshOutput(copy, 'imds meta-data/instance-id'), copy.InstanceId);

@@ -51,7 +51,8 @@ export const daemonLog = (): string => fs.readFileSync(log, 'utf8');
 export async function startRegion(): Promise<void> {
   fs.mkdirSync(scratch, { recursive: true });
   fs.writeFileSync(log, '');
-  fs.writeFileSync(config, `guest_memory_limit_mib = 256\n[[account]]\nid = "${OTHER_ACCOUNT}"\n`);
+  // Enough for the largest guest here, a Debian; an emulated one takes only what it touches.
+  fs.writeFileSync(config, `guest_memory_limit_mib = 512\n[[account]]\nid = "${OTHER_ACCOUNT}"\n`);
   if (!FAKE) await startNamespaces();
   await startDaemon();
 }
