@@ -125,6 +125,7 @@ struct Daemon::Parts {
     dispatch = std::make_unique<services::Dispatch>(regions, *catalog, clock);
     server = std::make_unique<http::Server>(http::Options{
         .handler = [this](http::Request& request) { return dispatch->answer(request); },
+        .admit = [this](const http::Request& request) { return dispatch->admit(request); },
         .refuse = services::Dispatch::refuse});
     const auto tls = config.tls_certificate.empty()
                          ? std::nullopt

@@ -16,19 +16,20 @@ bool is_json(Protocol protocol) { return !wire::is_query(protocol); }
 
 }  // namespace
 
-control::Principal authenticate(catalog::Database& catalog, const wire::SignedParts& request, const wire::Claim& claim,
-                                std::string_view body, Payload payload, base::Micros now) {
+Caller authenticate(catalog::Database& catalog, const wire::SignedParts& request, const wire::Claim& claim,
+                    std::optional<std::string_view> body, Payload payload, base::Micros now) {
   const auto key =
       catalog::in_read(catalog, [&](catalog::Txn& txn) { return catalog::find_access_key(txn, claim.access_key); });
   if (!key || !key->active) throw UnknownKey(claim.access_key);
-  wire::Verification with{.secret = key->secret, .now = now, .body_digest = base::sha256(body).hex()};
-  with.allow_unsigned_body = payload == Payload::streamed;
-  wire::verify(request, claim, with);
+  wire::Verification with{.secret = key->secret, .now = now, .allow_unsigned_body = payload == Payload::streamed};
+  if (body) with.body_digest = base::sha256(*body).hex();
+  auto body_digest = wire::verify(request, claim, with);
   const bool is_root = key->principal.ends_with(":root");
-  return {.account = key->account,
-          .arn = key->principal,
-          .user_id = is_root ? key->account : key->id,
-          .access_key = key->id};
+  return {.principal = {.account = key->account,
+                        .arn = key->principal,
+                        .user_id = is_root ? key->account : key->id,
+                        .access_key = key->id},
+          .body_digest = std::move(body_digest)};
 }
 
 ApiError refusal_of(Protocol protocol, const wire::SignatureError& error) {

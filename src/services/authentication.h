@@ -21,9 +21,14 @@ class UnknownKey : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Who signed. Throws wire::SignatureError, UnknownKey.
-control::Principal authenticate(catalog::Database& catalog, const wire::SignedParts& request, const wire::Claim& claim,
-                                std::string_view body, Payload payload, base::Micros now);
+struct Caller {
+  control::Principal principal;
+  std::optional<std::string> body_digest;  // in hex: what a body that is yet to be read has to have; none if unsigned
+};
+
+// Who signed. body is nothing when it is yet to be read. Throws wire::SignatureError, UnknownKey.
+Caller authenticate(catalog::Database& catalog, const wire::SignedParts& request, const wire::Claim& claim,
+                    std::optional<std::string_view> body, Payload payload, base::Micros now);
 
 // EC2 answers AuthFailure (401) to nearly everything; query services and JSON services are more exact (403).
 base::ApiError refusal_of(wire::Protocol protocol, const wire::SignatureError& error);

@@ -6,53 +6,17 @@
 #include "control/access.h"
 #include "services/authentication.h"
 #include "services/client_tokens.h"
+#include "services/exchange.h"
 #include "services/identify.h"
-#include "wire/scalar.h"
+#include "services/request_body.h"
 
 namespace kiln::services {
-namespace {
 
 using base::ApiError;
 
-// The request and the response of one operation, in the dialect of its service.
-class DialectExchange final : public Exchange {
- public:
-  DialectExchange(const wire::Dialect& dialect, const wire::Params& params, std::string_view body)
-      : dialect_(dialect), params_(params), body_(body) {}
-
-  void read(const wire::Type& type, void* request) override {
-    wire::decode_request(dialect_, params_, body_, type, request);
-    bool dry_run = false;
-    const auto asked = dialect_.protocol == wire::Protocol::ec2 ? params_.find("DryRun") : std::nullopt;
-    if (asked && !wire::parse_scalar(wire::Kind::boolean, *asked, &dry_run)) {
-      throw ApiError("InvalidParameterValue", "Value (" + std::string(*asked) + ") for parameter DryRun is invalid.");
-    }
-    if (dry_run) throw ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412);
-  }
-  void write(const wire::Type& type, const void* response) override {
-    content_ = wire::encode_content(dialect_, type, response);
-  }
-  const std::string& content() const { return content_; }
-
- private:
-  const wire::Dialect& dialect_;
-  const wire::Params& params_;
-  const std::string_view body_;
-  std::string content_;
-};
-
-http::Response to_http(wire::Reply reply, const std::string& request_id) {
-  http::Response response{.status = reply.status, .headers = std::move(reply.headers), .body = std::move(reply.body)};
-  response.headers.emplace_back("Content-Type", std::move(reply.content_type));
-  response.headers.emplace_back("x-amzn-RequestId", request_id);
-  return response;
-}
-
-}  // namespace
-
 // One request on its way through; what is known of it grows from top to bottom.
 struct Dispatch::Incoming {
-  http::Request& http;
+  const http::Request& http;
   const std::string id = base::new_uuid();
   const wire::SignedParts parts{
       .method = http.method, .path = http.path, .query = http.query, .headers = http.headers};
@@ -62,6 +26,7 @@ struct Dispatch::Incoming {
   const Service* service = nullptr;
   wire::Dialect dialect = fallback_dialect(http);
   control::Principal principal = {};
+  std::optional<std::string> body_digest = {};  // that was signed for a body that is yet to be read
   std::string region = {};
 };
 
@@ -75,19 +40,33 @@ Dispatch::Dispatch(const control::Regions& regions, catalog::Database& catalog, 
   }
 }
 
+http::Admission Dispatch::admit(const http::Request& request) const {
+  // Without the digest of its body in a header a signature can only be checked when all of the body is here.
+  if (!request.header("x-amz-content-sha256")) return {};
+  try {
+    Incoming incoming{.http = request, .id = {}};
+    const Operation* operation = identify(incoming);
+    return {.stream = operation != nullptr && operation->payload == Payload::streamed};
+  } catch (const std::exception&) {
+    return {};  // answer() meets the same and words it
+  }
+}
+
 http::Response Dispatch::answer(http::Request& request) const {
   Incoming incoming{.http = request};
   wire::Failure failure;
-  wire::Reply reply;
+  http::Response response;
   try {
-    reply = serve(incoming);
+    response = serve(incoming);
   } catch (const ApiError& error) {
     failure = {error.code(), error.what(), status_of(error.code(), error.http_status())};
+  } catch (const http::ConnectionLost&) {
+    failure = {"RequestTimeout", "The body of the request did not arrive.", 400};
   } catch (const std::exception& error) {
     base::log_error("dispatch", "{} {}: {}", incoming.id, incoming.action, error.what());
     failure = {"InternalError", "An internal error has occurred. Request id: " + incoming.id, 500};
   }
-  if (!failure.code.empty()) reply = wire::failure(incoming.dialect, incoming.id, failure);
+  if (!failure.code.empty()) response = to_http(wire::failure(incoming.dialect, incoming.id, failure), incoming.id);
   control::audit({.request_id = incoming.id,
                   .principal = incoming.principal,
                   .region = incoming.region,
@@ -95,7 +74,7 @@ http::Response Dispatch::answer(http::Request& request) const {
                   .action = incoming.action,
                   .source_ip = request.peer_address,
                   .outcome = failure.code.empty() ? "ok" : failure.code});
-  return to_http(std::move(reply), incoming.id);
+  return response;
 }
 
 const Operation* Dispatch::identify(Incoming& incoming) const {
@@ -128,11 +107,12 @@ const Operation* Dispatch::identify(Incoming& incoming) const {
 void Dispatch::authenticate_caller(Incoming& incoming, Payload payload) const {
   const wire::Protocol protocol = incoming.dialect.protocol;
   if (!incoming.claim) throw refusal_of_unsigned(protocol);
+  std::optional<std::string_view> body = incoming.http.body;
+  if (incoming.http.stream != nullptr && length_of_streamed(incoming.http) > 0) body.reset();
   try {
-    incoming.principal =
-        authenticate(catalog_, incoming.parts, *incoming.claim, incoming.http.body, payload, clock_.now());
-  } catch (const wire::SignatureError& error) {
-    throw refusal_of(protocol, error);
+    auto caller = authenticate(catalog_, incoming.parts, *incoming.claim, body, payload, clock_.now());
+    incoming.principal = std::move(caller.principal);
+    incoming.body_digest = std::move(caller.body_digest);
   } catch (const UnknownKey&) {
     throw refusal_of_unknown_key(protocol);
   }
@@ -146,7 +126,7 @@ control::Region& Dispatch::find_region(Incoming& incoming) const {
   return *region;
 }
 
-wire::Reply Dispatch::serve(Incoming& incoming) const {
+http::Response Dispatch::serve(Incoming& incoming) const try {
   const Operation* operation = identify(incoming);
   authenticate_caller(incoming, operation != nullptr ? operation->payload : Payload::buffered);
   control::Region& region = find_region(incoming);
@@ -164,22 +144,32 @@ wire::Reply Dispatch::serve(Incoming& incoming) const {
             .user_agent = std::string(incoming.http.header("user-agent").value_or("")),
             .secure = incoming.http.secure,
             .host = std::string(incoming.http.header("host").value_or(""))};
-  DialectExchange exchange(incoming.dialect, incoming.params, incoming.http.body);
+  const auto body = body_of(incoming.http, operation->payload, std::move(incoming.body_digest));
+  call.body = body.get();
   if (operation->access == Access::writes) {
     call.client_token =
         client_token_of(incoming.params, region.name, call.principal.account, call.action, clock_.now());
   }
+  DialectExchange exchange(incoming.dialect, incoming.params, body ? std::string_view() : incoming.http.body);
+  run(*operation, call, exchange);
+  if (call.streamed_answer) return to_http(std::move(*call.streamed_answer), incoming.id);
+  return to_http(wire::success(incoming.dialect, incoming.action, incoming.id, exchange.content()), incoming.id);
+} catch (const wire::SignatureError& error) {
+  // Of the request, or at the end of a streamed body.
+  throw refusal_of(incoming.dialect.protocol, error);
+}
+
+void Dispatch::run(const Operation& operation, Call& call, Exchange& exchange) const {
   if (call.client_token) call.made_before = made_before(catalog_, *call.client_token);
   try {
-    operation->answer(call, exchange);
+    operation.answer(call, exchange);
   } catch (const catalog::DatabaseError& error) {
     // Another request with the same token got its row in first: this one is its replay.
     if (!call.client_token || error.kind() != catalog::DatabaseError::Kind::constraint) throw;
     call.made_before = made_before(catalog_, *call.client_token);
     if (call.made_before.empty()) throw;
-    operation->answer(call, exchange);
+    operation.answer(call, exchange);
   }
-  return wire::success(incoming.dialect, incoming.action, incoming.id, exchange.content());
 }
 
 http::Response Dispatch::refuse(int status, const http::Request& request) {

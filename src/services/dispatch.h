@@ -25,6 +25,8 @@ class Dispatch {
   Dispatch(const control::Regions& regions, catalog::Database& catalog, base::Clock& clock,
            const std::vector<Service>& services = all_services());
 
+  // Whether the body is for a streamed operation to read. On the io thread: parses a header and waits for nothing.
+  http::Admission admit(const http::Request& request) const;
   http::Response answer(http::Request& request) const;
 
   // What the server says of requests that never reach answer(): too large, malformed, too many.
@@ -32,7 +34,9 @@ class Dispatch {
 
  private:
   struct Incoming;
-  wire::Reply serve(Incoming& incoming) const;
+  http::Response serve(Incoming& incoming) const;
+  // The operation itself, once for a client token however often it is sent.
+  void run(const Operation& operation, Call& call, Exchange& exchange) const;
   // Null for an action that the service does not have.
   const Operation* identify(Incoming& incoming) const;
   void authenticate_caller(Incoming& incoming, Payload payload) const;

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "base/api_error.h"
+#include "base/bytes.h"
 #include "base/digest.h"
 #include "catalog/accounts.h"
 #include "catalog/client_tokens.h"
@@ -28,6 +29,14 @@ struct CreateThingRequest {
 struct CreateThingResponse {
   std::string thing_id;
 };
+struct PutBytesRequest {};
+struct PutBytesResponse {
+  std::string bytes;
+};
+struct GetBytesRequest {
+  int count = 0;
+};
+struct GetBytesResponse {};
 
 }  // namespace kiln::services::dispatch_test
 
@@ -35,6 +44,10 @@ KILN_WIRE(kiln::services::dispatch_test::DescribeThingsRequest, thing_id, max_re
 KILN_WIRE(kiln::services::dispatch_test::DescribeThingsResponse, thing_set, said)
 KILN_WIRE(kiln::services::dispatch_test::CreateThingRequest, name)
 KILN_WIRE(kiln::services::dispatch_test::CreateThingResponse, thing_id)
+KILN_WIRE_EMPTY(kiln::services::dispatch_test::PutBytesRequest)
+KILN_WIRE(kiln::services::dispatch_test::PutBytesResponse, bytes)
+KILN_WIRE(kiln::services::dispatch_test::GetBytesRequest, count)
+KILN_WIRE_EMPTY(kiln::services::dispatch_test::GetBytesResponse)
 
 namespace kiln::services::dispatch_test {
 namespace {
@@ -61,7 +74,31 @@ CreateThingResponse create_thing(Call& call, const CreateThingRequest& request) 
   return {id};
 }
 
+std::string bytes_put;
+
+// Reads pieces of three bytes, as one that has not the memory for the whole, and keeps what it read at the end.
+PutBytesResponse put_bytes(Call& call, const PutBytesRequest&) {
+  std::string all;
+  std::byte piece[3];
+  for (std::size_t count; (count = call.body->read(piece)) > 0;) {
+    all += base::as_text(std::span<const std::byte>(piece).first(count));
+  }
+  bytes_put = all;
+  return {all};
+}
+
+GetBytesResponse get_bytes(Call& call, const GetBytesRequest& request) {
+  call.streamed_answer = {.headers = {{"x-thing", "1"}},
+                          .length = static_cast<std::uint64_t>(request.count),
+                          .write = [count = request.count](http::BodyWriter& out) {
+                            for (int i = 0; i < count; ++i) out.write(std::as_bytes(std::span("b", 1)));
+                          }};
+  return {};
+}
+
 constexpr Operation operations[] = {
+    operation<put_bytes>("PutBytes", Access::writes, Payload::streamed),
+    operation<get_bytes>("GetBytes", Access::reads, Payload::streamed),
     operation<describe_things>("DescribeThings", Access::reads),
     operation<create_thing>("CreateThing", Access::writes),
 };
@@ -268,6 +305,133 @@ TEST_F(DispatchTest, a_client_token_makes_one_thing) {
 TEST_F(DispatchTest, a_dry_run_uses_no_token_up) {
   EXPECT_EQ(refusal({.body = "Action=CreateThing&Name=z&ClientToken=t3&DryRun=true"}), "412 DryRunOperation");
   EXPECT_EQ(refusal({.body = "Action=CreateThing&Name=z&ClientToken=t3"}), "200 accepted");
+}
+
+// A body on the network, as the server hands it to a handler.
+class Arriving final : public http::BodyReader {
+ public:
+  explicit Arriving(std::string_view bytes) : rest_(bytes) {}
+  std::size_t read(std::span<std::byte> out) override {
+    const std::size_t count = rest_.copy(reinterpret_cast<char*>(out.data()), out.size());
+    rest_.remove_prefix(count);
+    return count;
+  }
+  std::string_view rest() const { return rest_; }
+
+ private:
+  std::string_view rest_;
+};
+
+class StreamingTest : public DispatchTest {
+ protected:
+  StreamingTest() { bytes_put.clear(); }
+
+  // Sends arriving after having signed a body of this digest, and answers "200", "401 AuthFailure", ...
+  std::string put(std::string_view arriving, const std::string& digest, bool send_digest = true,
+                  const std::string& secret = "secret") {
+    http::Request request = signed_request("PUT", "Action=PutBytes", arriving.size(), digest, send_digest, secret);
+    Arriving body(arriving);
+    if (dispatch_.admit(request).stream) {
+      request.stream = &body;
+    } else {
+      request.body = arriving;
+    }
+    return outcome(request, body);
+  }
+
+  http::Request signed_request(const std::string& method, const std::string& query, std::size_t length,
+                               const std::string& digest, bool send_digest = true,
+                               const std::string& secret = "secret") {
+    http::Request request{.method = method, .path = "/", .query = query, .peer_address = "127.0.0.1"};
+    request.headers = {{"Host", "127.0.0.1:8773"}, {"Content-Length", std::to_string(length)}};
+    request.headers = wire::sign({.method = method,
+                                  .path = "/",
+                                  .query = query,
+                                  .headers = request.headers,
+                                  .body_digest = digest,
+                                  .send_digest = send_digest},
+                                 {.access_key = "AKIAROOT", .secret = secret},
+                                 {.region = "us-east-1", .service = "ec2", .time = clock_.now()});
+    return request;
+  }
+
+  std::string outcome(http::Request& request, const Arriving& body) {
+    const http::Response got = dispatch_.answer(request);
+    left_ = body.rest();
+    const auto from = got.body.find("<Code>");
+    if (from == std::string::npos) return std::to_string(got.status);
+    return std::to_string(got.status) + ' ' + got.body.substr(from + 6, got.body.find("</Code>") - from - 6);
+  }
+
+  static std::string digest_of(std::string_view text) { return base::sha256(text).hex(); }
+
+  std::string left_;  // what the last body had left
+};
+
+TEST_F(StreamingTest, a_streamed_body_reaches_its_handler_when_it_is_what_was_signed) {
+  EXPECT_EQ(put("a body of some size", digest_of("a body of some size")), "200");
+  EXPECT_EQ(bytes_put, "a body of some size");
+  EXPECT_EQ(left_, "");
+  EXPECT_EQ(put("unsigned", "UNSIGNED-PAYLOAD"), "200");
+  EXPECT_EQ(bytes_put, "unsigned");
+  EXPECT_EQ(put("", digest_of("")), "200");
+  EXPECT_EQ(bytes_put, "");
+}
+
+TEST_F(StreamingTest, another_body_than_the_signed_one_is_refused_before_anything_is_made_of_it) {
+  EXPECT_EQ(put("swapped", digest_of("genuine")), "401 AuthFailure");
+  EXPECT_EQ(put("sixsix", digest_of("sevens")), "401 AuthFailure") << "the last piece is a full one";
+  EXPECT_EQ(put("", digest_of("genuine")), "401 AuthFailure");
+  EXPECT_EQ(bytes_put, "");
+}
+
+TEST_F(StreamingTest, nothing_is_read_of_a_body_whose_sender_is_not_who_it_says) {
+  EXPECT_EQ(put("body", digest_of("body"), true, "wrong"), "401 AuthFailure");
+  EXPECT_EQ(left_, "body");
+}
+
+TEST_F(StreamingTest, a_body_whose_digest_is_not_sent_is_buffered_and_verified) {
+  EXPECT_EQ(put("small", digest_of("small"), false), "200");
+  EXPECT_EQ(bytes_put, "small");
+  EXPECT_EQ(put("swapped", digest_of("small"), false), "401 AuthFailure");
+  EXPECT_EQ(bytes_put, "small");
+}
+
+TEST_F(StreamingTest, a_signed_body_of_unknown_length_is_refused) {
+  http::Request request = signed_request("PUT", "Action=PutBytes", 4, digest_of("body"));
+  for (auto& [name, value] : request.headers) {
+    if (name == "Content-Length") name = "Transfer-Encoding";
+  }
+  Arriving body("body");
+  request.stream = &body;
+  EXPECT_EQ(outcome(request, body), "411 MissingContentLength");
+  EXPECT_EQ(bytes_put, "");
+}
+
+TEST_F(StreamingTest, only_bodies_of_streamed_operations_are_streamed) {
+  EXPECT_TRUE(dispatch_.admit(signed_request("PUT", "Action=PutBytes", 4, digest_of("body"))).stream);
+  EXPECT_FALSE(dispatch_.admit(signed_request("POST", "Action=CreateThing", 4, digest_of("body"))).stream);
+  EXPECT_FALSE(dispatch_.admit(signed_request("POST", "Action=Nothing", 4, digest_of("body"))).stream);
+  EXPECT_FALSE(dispatch_.admit(http::Request{.method = "POST", .headers = {{"Authorization", "nonsense"}}}).stream);
+}
+
+class Collected final : public http::BodyWriter {
+ public:
+  void write(std::span<const std::byte> bytes) override { text += base::as_text(bytes); }
+  std::string text;
+};
+
+TEST_F(StreamingTest, an_operation_answers_with_bytes) {
+  http::Request request = signed_request("GET", "Action=GetBytes&Count=5", 0, digest_of(""));
+  const http::Response got = dispatch_.answer(request);
+  EXPECT_EQ(got.status, 200);
+  EXPECT_EQ(http::find_header(got.headers, "Content-Type"), "application/octet-stream");
+  EXPECT_EQ(http::find_header(got.headers, "x-thing"), "1");
+  EXPECT_TRUE(http::find_header(got.headers, "x-amzn-RequestId"));
+  EXPECT_EQ(got.stream_length, 5u);
+  Collected out;
+  got.stream(out);
+  EXPECT_EQ(out.text, "bbbbb");
 }
 
 TEST_F(DispatchTest, what_never_reached_it_is_refused_in_xml) {

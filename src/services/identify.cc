@@ -34,7 +34,7 @@ constexpr StatusOfCode statuses[] = {
 
 wire::Params read_params(const http::Request& request) {
   if (request.header("x-amz-target") || is_json(request)) return {};
-  const bool from_query = request.method == "GET" || request.method == "HEAD" || request.body.empty();
+  const bool from_query = request.method != "POST" || request.body.empty();
   return wire::Params::parse(from_query ? request.query : request.body);
 }
 

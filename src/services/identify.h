@@ -17,7 +17,7 @@ namespace kiln::services {
 const Service* identify_service(const std::vector<Service>& services, const http::Request& request,
                                 const std::optional<wire::Claim>& claim, const wire::Params& params);
 
-// The form body, or the query string of a GET and of a request without a body. Empty for JSON. Throws ApiError.
+// The form that a POST has as its body, else the query string. Empty for JSON. Throws ApiError.
 wire::Params read_params(const http::Request& request);
 
 // Action, or what follows the dot of X-Amz-Target; empty when there is neither.

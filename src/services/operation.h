@@ -21,7 +21,7 @@ namespace kiln::services {
 enum class Access { reads, writes };
 
 // A buffered operation gets its whole body, at most 1 MiB, and its signature covers it. A streamed one takes the body
-// piece by piece, and may be signed UNSIGNED-PAYLOAD.
+// piece by piece (Call::body), may be signed UNSIGNED-PAYLOAD, and may answer with bytes (Call::streamed_answer).
 enum class Payload { buffered, streamed };
 
 // One request in the middle of being answered, in the protocol it came in.
