@@ -142,9 +142,7 @@ std::vector<control::ImageDeviceRequest> device_requests(const std::vector<Block
   for (const auto& mapping : mappings) {
     auto& request = requests.emplace_back();
     request.device_name = mapping.device_name;
-    // NoDevice says by being there that the device is left out. Clients send it empty, and an empty parameter is
-    // absent: an entry that says nothing else means that too.
-    request.no_device = mapping.no_device.has_value() || (!mapping.ebs && !mapping.virtual_name);
+    request.no_device = leaves_out(mapping);
     request.virtual_name = mapping.virtual_name.value_or("");
     if (!mapping.ebs) continue;
     request.has_ebs = true;

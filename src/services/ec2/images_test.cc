@@ -1,69 +1,16 @@
 #include <gtest/gtest.h>
 
-#include "base/api_error.h"
 #include "base/time.h"
 #include "control/region_fixture.h"
-#include "services/ec2/operations.h"
-#include "wire/query.h"
-#include "wire/xml.h"
+#include "services/ec2/calls_fixture.h"
 
 namespace kiln::services::ec2 {
 namespace {
 
 using World = control::RegionFixture;
 
-// Reads parameters and writes XML, as dispatch does once a signature has been checked.
-class FormExchange final : public Exchange {
- public:
-  explicit FormExchange(const std::string& form) : params_(wire::Params::parse(form)) {}
-  void read(const wire::Type& type, void* request) override {
-    wire::decode_query(params_, wire::Lists::flattened, type, request);
-  }
-  void write(const wire::Type& type, const void* response) override {
-    wire::encode_xml(wire::XmlNames::lower_items, type, response, xml);
-  }
-  std::string xml;
-
- private:
-  wire::Params params_;
-};
-
-class ImageCalls : public testing::Test {
+class ImageCalls : public CallsFixture<World> {
  protected:
-  // The answer's XML, or the error's code and message.
-  std::string call(const control::Principal& who, const std::string& action, const std::string& form) {
-    Call call{.region = world_.region(),
-              .principal = who,
-              .action = action,
-              .client_token = token_,
-              .made_before = made_before_};
-    for (const auto& table : {image_operations(), snapshot_operations(), volume_operations()}) {
-      for (const auto& operation : table) {
-        if (operation.name != action) continue;
-        FormExchange exchange(form);
-        try {
-          operation.answer(call, exchange);
-        } catch (const base::ApiError& error) {
-          return error.code();
-        }
-        return exchange.xml;
-      }
-    }
-    return "no such action";
-  }
-  std::string call(const std::string& action, const std::string& form) { return call(world_.alice, action, form); }
-  // The text of the first element with this tag.
-  static std::string text(const std::string& xml, const std::string& tag) {
-    const auto begin = xml.find("<" + tag + ">");
-    if (begin == std::string::npos) return "(none)";
-    const auto from = begin + tag.size() + 2;
-    return xml.substr(from, xml.find("</", from) - from);
-  }
-  static std::size_t count(const std::string& xml, const std::string& part) {
-    std::size_t found = 0;
-    for (auto at = xml.find(part); at != std::string::npos; at = xml.find(part, at + 1)) ++found;
-    return found;
-  }
   std::string registered(const std::string& name, const std::string& more = "") {
     return text(
         call("RegisterImage", "Name=" + name +
@@ -76,10 +23,7 @@ class ImageCalls : public testing::Test {
     return call("DescribeImageAttribute", "ImageId=" + id + "&Attribute=launchPermission");
   }
 
-  World world_;
   control::Imported base_ = world_.import_disk("base", World::pattern(1 << 20, 1));
-  std::optional<catalog::ClientToken> token_;
-  std::string made_before_;
 };
 
 TEST_F(ImageCalls, an_image_is_described_with_every_member_that_clients_read_back) {

@@ -173,7 +173,7 @@ std::vector<Reservation> by_reservation(std::vector<Instance> instances) {
 control::LaunchDevice to_device(const BlockDeviceMapping& mapping) {
   control::LaunchDevice device;
   device.device_name = mapping.device_name;
-  device.no_device = mapping.no_device.has_value();
+  device.no_device = leaves_out(mapping);
   device.virtual_name = mapping.virtual_name.value_or("");
   if (!mapping.ebs) return device;
   const EbsBlockDevice& ebs = *mapping.ebs;

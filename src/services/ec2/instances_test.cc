@@ -4,72 +4,19 @@
 
 #include "base/text.h"
 #include "control/instances_fixture.h"
-#include "services/ec2/operations.h"
-#include "wire/query.h"
-#include "wire/xml.h"
+#include "services/ec2/calls_fixture.h"
 
 namespace kiln::services::ec2 {
 namespace {
 
-using World = control::InstancesFixture;
-using testing::Test;
-
-// Reads parameters and writes XML, as dispatch does once a signature has been checked.
-class FormExchange final : public Exchange {
- public:
-  explicit FormExchange(const std::string& form) : params_(wire::Params::parse(form)) {}
-  void read(const wire::Type& type, void* request) override {
-    wire::decode_query(params_, wire::Lists::flattened, type, request);
-  }
-  void write(const wire::Type& type, const void* response) override {
-    wire::encode_xml(wire::XmlNames::lower_items, type, response, xml);
-  }
-  std::string xml;
-
- private:
-  wire::Params params_;
-};
-
-class InstanceCalls : public Test {
+class InstanceCalls : public CallsFixture<control::InstancesFixture> {
  protected:
-  // The answer's XML, or the error's code.
-  std::string call(const std::string& action, const std::string& form) {
-    Call call{.region = world_.region(), .principal = world_.alice, .action = action};
-    for (const auto& table :
-         {instance_operations(), instance_status_operations(), instance_type_operations(), console_operations()}) {
-      for (const auto& operation : table) {
-        if (operation.name != action) continue;
-        FormExchange exchange(form);
-        try {
-          operation.answer(call, exchange);
-        } catch (const base::ApiError& error) {
-          return error.code();
-        }
-        return exchange.xml;
-      }
-    }
-    return "no such action";
-  }
   std::string run(const std::string& more = "") {
     const auto xml =
         call("RunInstances", "ImageId=" + world_.image_id() + "&InstanceType=kiln.tiny&MinCount=1&MaxCount=1" + more);
     EXPECT_TRUE(world_.settle());
     return text(xml, "instanceId");
   }
-  // The text of the first element with this tag.
-  static std::string text(const std::string& xml, const std::string& tag) {
-    const auto begin = xml.find("<" + tag + ">");
-    if (begin == std::string::npos) return "(none)";
-    const auto from = begin + tag.size() + 2;
-    return xml.substr(from, xml.find("</", from) - from);
-  }
-  static std::size_t count(const std::string& xml, const std::string& part) {
-    std::size_t found = 0;
-    for (auto at = xml.find(part); at != std::string::npos; at = xml.find(part, at + 1)) ++found;
-    return found;
-  }
-
-  World world_;
 };
 
 TEST_F(InstanceCalls, run_instances_answers_with_a_pending_reservation) {
@@ -195,6 +142,28 @@ TEST_F(InstanceCalls, the_console_is_base64) {
   ASSERT_TRUE(world_.region().files.replace(world_.region().console_log(id), base::as_bytes("KILN ready\n")).ok());
   const auto xml = call("GetConsoleOutput", "InstanceId=" + id);
   EXPECT_EQ(base::from_base64(text(xml, "output")), "KILN ready\n");
+}
+
+TEST_F(InstanceCalls, an_empty_no_device_leaves_a_device_out) {
+  const auto root = world_.import_disk("other", control::RegionFixture::pattern(1 << 20, 8)).snapshot_id;
+  const auto image = control::register_image(
+      world_.region(), world_.alice,
+      {.name = "two",
+       .architecture = "x86_64",
+       .root_device_name = "/dev/sda1",
+       .devices = {{.device_name = "/dev/sda1", .has_ebs = true, .snapshot_id = root},
+                   {.device_name = "/dev/sdb", .has_ebs = true, .size_gib = 1}}});
+  const std::string form = "ImageId=" + image.id + "&InstanceType=kiln.tiny&MinCount=1&MaxCount=1";
+  const auto volumes = [&](const std::string& more) {
+    const auto id = text(call("RunInstances", form + more), "instanceId");
+    EXPECT_TRUE(world_.settle());
+    return world_.volumes_of(id).size();
+  };
+  EXPECT_EQ(volumes(""), 2U);
+  EXPECT_EQ(volumes("&BlockDeviceMapping.1.DeviceName=/dev/sdb&BlockDeviceMapping.1.NoDevice="), 1U);
+  EXPECT_EQ(volumes("&BlockDeviceMapping.1.DeviceName=/dev/sdb&BlockDeviceMapping.1.NoDevice=%22%22"), 1U);
+  EXPECT_EQ(call("RunInstances", form + "&BlockDeviceMapping.1.DeviceName=/dev/sda1&BlockDeviceMapping.1.NoDevice="),
+            "InvalidBlockDeviceMapping");
 }
 
 TEST_F(InstanceCalls, what_run_instances_cannot_do_is_refused) {

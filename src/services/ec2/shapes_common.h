@@ -49,6 +49,12 @@ struct BlockDeviceMapping {
   std::optional<std::string> no_device;
 };
 
+// NoDevice says by being there that the device is left out. Clients send it empty, and an empty parameter is absent: an
+// entry that says nothing else means that too.
+inline bool leaves_out(const BlockDeviceMapping& mapping) {
+  return mapping.no_device || (!mapping.ebs && !mapping.virtual_name);
+}
+
 struct StateReason {
   std::string code;
   std::string message;
