@@ -57,7 +57,8 @@ class [[nodiscard]] Result {
 
   T& operator*() & { assert(ok()); return *std::get_if<0>(&held_); }
   const T& operator*() const& { assert(ok()); return *std::get_if<0>(&held_); }
-  T&& operator*() && { assert(ok()); return std::move(*std::get_if<0>(&held_)); }
+  // By value, so that `for (auto& x : *f())` has something to hold on to.
+  T operator*() && { assert(ok()); return std::move(*std::get_if<0>(&held_)); }
   T* operator->() { assert(ok()); return std::get_if<0>(&held_); }
   const T* operator->() const { assert(ok()); return std::get_if<0>(&held_); }
 
