@@ -12,6 +12,7 @@
 namespace kiln::control {
 namespace {
 
+using hypervisor::Cause;
 using hypervisor::Power;
 
 constexpr base::Micros press_interval = base::seconds(10);
@@ -92,7 +93,7 @@ void shut_down_guest(Region& region, jobs::Context& job, const catalog::Instance
   // A guest whose disks are gone can write nothing back, so it gets them first.
   if (!region.disk_servers.runs(instance.id)) serve_disks(region, job, instance);
   const auto state = region.host.state(instance.id);
-  if (state.power == Power::paused && !state.io_error) {
+  if (state.power == Power::paused && state.cause != Cause::io_error) {
     base::log_info("control", "{}: is paused and cannot shut down, pulling the plug", instance.id);
     region.host.power_off(instance.id);
     return;

@@ -15,6 +15,7 @@ namespace kiln::control {
 namespace {
 
 using catalog::Instance;
+using hypervisor::Cause;
 using hypervisor::Power;
 using jobs::Context;
 
@@ -324,11 +325,11 @@ void follow_guest(Region& region, Context& job) {
 
 void recover(Region& region, Context& job, const Instance& instance, const InstanceJobsOptions& options) {
   const auto state = region.host.state(instance.id);
-  if (state.power == Power::off && state.reason == "shut down by the guest") return follow_guest(region, job);
+  if (state.cause == Cause::guest) return follow_guest(region, job);
   if (state.power == Power::off || state.power == Power::absent) return boot(region, job, instance, options);
   if (!region.disk_servers.runs(instance.id)) serve_disks(region, job, instance);
   // Somebody may also have paused it by hand; that is theirs to end.
-  if (state.power == Power::paused && state.io_error) region.host.resume(instance.id);
+  if (state.cause == Cause::io_error) region.host.resume(instance.id);
 }
 
 jobs::Kind recover_kind(Regions& regions, const InstanceJobsOptions& options) {

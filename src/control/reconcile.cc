@@ -21,6 +21,7 @@ namespace kiln::control {
 namespace {
 
 using catalog::Instance;
+using hypervisor::Cause;
 using hypervisor::Power;
 
 // The names in directory; none when it is not there yet.
@@ -92,7 +93,7 @@ bool is_well(Region& region, const Seen& seen, const Instance& instance) {
   if (domain == seen.domains.end() || domain->second.power == Power::off || domain->second.power == Power::absent) {
     return false;
   }
-  if (domain->second.power == Power::paused && domain->second.io_error) return false;
+  if (domain->second.cause == Cause::io_error) return false;
   return region.disk_servers.runs(instance.id);
 }
 

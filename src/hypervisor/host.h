@@ -57,11 +57,20 @@ struct DomainSpec {
   std::string console_log;    // file that receives the serial console, appended to across boots
 };
 
+// Why a domain is off or paused, as far as it makes a difference to anybody.
+enum class Cause {
+  none,      // it runs, or is not there
+  guest,     // off: the guest powered itself off, asked to or not
+  io_error,  // paused: a disk failed; resume() once its server is back
+  starting,  // paused: it is about to run
+  other,
+};
+
 struct DomainState {
   std::string instance_id;
   Power power = Power::absent;
-  std::string reason;         // why it is off or paused, for an operator: "shut down by the guest", "I/O error"
-  bool io_error = false;      // paused by a disk that failed: resume() once its server is back
+  Cause cause = Cause::none;
+  std::string reason;  // the cause in words, for an operator: "shut down by the guest", "paused by an operator"
 };
 
 struct DiskStatistics {

@@ -107,7 +107,7 @@ void FakeHost::press_power_button(const std::string& instance_id) {
   Call call(*this, "press_power_button");
   if (const auto found = domains_.find(instance_id);
       found != domains_.end() && found->second.state.power == Power::running && guests_obey_) {
-    off(found->second, "shut down by the guest");
+    off(found->second, Cause::guest, "shut down by the guest");
   }
   call.finish();
 }
@@ -122,7 +122,7 @@ void FakeHost::reset(const std::string& instance_id) {
 void FakeHost::power_off(const std::string& instance_id) {
   const base::Lock lock(mutex_);
   Call call(*this, "power_off");
-  if (const auto found = domains_.find(instance_id); found != domains_.end()) off(found->second, "powered off");
+  if (const auto found = domains_.find(instance_id); found != domains_.end()) off(found->second, Cause::other, "powered off");
   call.finish();
 }
 
@@ -218,13 +218,13 @@ int FakeHost::calls(const std::string& call) const {
 
 void FakeHost::guest_powers_off(const std::string& instance_id) {
   const base::Lock lock(mutex_);
-  off(running(instance_id), "shut down by the guest");
+  off(running(instance_id), Cause::guest, "shut down by the guest");
 }
 
 void FakeHost::disk_fails(const std::string& instance_id) {
   const base::Lock lock(mutex_);
   running(instance_id).state = {
-      .instance_id = instance_id, .power = Power::paused, .reason = "I/O error", .io_error = true};
+      .instance_id = instance_id, .power = Power::paused, .cause = Cause::io_error, .reason = "I/O error"};
 }
 
 void FakeHost::kill_disk_server(const std::string& instance_id) {
@@ -235,7 +235,7 @@ void FakeHost::kill_disk_server(const std::string& instance_id) {
 void FakeHost::reboot_host() {
   const base::Lock lock(mutex_);
   disk_servers_.clear();
-  for (auto& [id, domain] : domains_) off(domain, "");
+  for (auto& [id, domain] : domains_) off(domain, Cause::other, "");
 }
 
 DomainSpec FakeHost::spec(const std::string& instance_id) const {
@@ -278,9 +278,9 @@ void FakeHost::require_server(const std::string& instance_id, const Disk& disk) 
   throw HostError("nobody serves " + disk.volume_id + " at " + disk.socket);
 }
 
-void FakeHost::off(Domain& domain, const std::string& reason) {
+void FakeHost::off(Domain& domain, Cause cause, const std::string& reason) {
   if (domain.state.power == Power::off) return;
-  domain.state = {.instance_id = domain.spec.instance_id, .power = Power::off, .reason = reason};
+  domain.state = {.instance_id = domain.spec.instance_id, .power = Power::off, .cause = cause, .reason = reason};
 }
 
 }  // namespace kiln::hypervisor

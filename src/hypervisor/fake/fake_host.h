@@ -77,7 +77,7 @@ class FakeHost final : public Host {
 
   Domain& running(const std::string& instance_id) KILN_REQUIRES(mutex_);
   void require_server(const std::string& instance_id, const Disk& disk) KILN_REQUIRES(mutex_);
-  static void off(Domain& domain, const std::string& reason);
+  static void off(Domain& domain, Cause cause, const std::string& reason);
 
   const std::string name_;
   mutable base::Mutex mutex_;

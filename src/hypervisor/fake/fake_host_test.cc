@@ -33,7 +33,7 @@ TEST_F(FakeHostTest, runs_stops_and_forgets_domains) {
   EXPECT_EQ(host_.power("i-1"), Power::running);
   host_.press_power_button("i-1");
   EXPECT_EQ(host_.power("i-1"), Power::off);
-  EXPECT_EQ(host_.state("i-1").reason, "shut down by the guest");
+  EXPECT_EQ(host_.state("i-1").cause, Cause::guest);
   host_.start(spec_);
   host_.power_off("i-1");
   EXPECT_EQ(host_.list().size(), 1U);
@@ -69,7 +69,7 @@ TEST_F(FakeHostTest, resumes_a_stopped_guest_only_when_its_disks_are_served) {
   host_.kill_disk_server("i-1");
   EXPECT_FALSE(host_.disk_server_runs(server_));
   host_.disk_fails("i-1");
-  EXPECT_TRUE(host_.state("i-1").io_error);
+  EXPECT_EQ(host_.state("i-1").cause, Cause::io_error);
   EXPECT_THROW(host_.resume("i-1"), HostError);
   host_.start_disk_server(server_);
   host_.resume("i-1");

@@ -176,7 +176,7 @@ TEST_F(Guest, boots_obeys_the_power_button_and_keeps_what_it_wrote) {
   ASSERT_TRUE(console_says("wrote-42"));
   host_->press_power_button(spec_.instance_id);
   ASSERT_TRUE(becomes(Power::off));
-  EXPECT_EQ(host_->state(spec_.instance_id).reason, "shut down by the guest");
+  EXPECT_EQ(host_->state(spec_.instance_id).cause, Cause::guest);
   EXPECT_THAT(console(), HasSubstr("KILN root unmounted"));
   host_->press_power_button(spec_.instance_id);  // pressing it on a machine that is off does nothing
 
@@ -211,7 +211,7 @@ TEST_F(Guest, sees_no_error_when_its_disk_server_is_killed_under_writes) {
     const int root = count_of(console(), "-/root/load\r") + times;
     const int plugged = count_of(console(), "-/dev/vdb\r") + times;
     return [this, root, plugged] {
-      if (host_->state(spec_.instance_id).io_error) host_->resume(spec_.instance_id);  // as the daemon does it
+      if (host_->state(spec_.instance_id).cause == Cause::io_error) host_->resume(spec_.instance_id);  // as the daemon does it
       return count_of(console(), "-/root/load\r") >= root && count_of(console(), "-/dev/vdb\r") >= plugged;
     };
   };
@@ -220,7 +220,7 @@ TEST_F(Guest, sees_no_error_when_its_disk_server_is_killed_under_writes) {
     kill_disk_server();
     // A hot-plugged disk does not wait for its server: the guest stops, with nothing lost.
     if (round > 0) {
-      ASSERT_TRUE(wait_for([&] { return host_->state(spec_.instance_id).io_error; }, seconds(60)));
+      ASSERT_TRUE(wait_for([&] { return host_->state(spec_.instance_id).cause == Cause::io_error; }, seconds(60)));
       EXPECT_EQ(host_->state(spec_.instance_id).reason, "I/O error");
     }
     host_->start_disk_server(server_);

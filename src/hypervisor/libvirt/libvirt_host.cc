@@ -51,6 +51,14 @@ std::string why_paused(int reason) {
   }
 }
 
+Cause cause_of_pause(int reason) {
+  switch (reason) {
+    case VIR_DOMAIN_PAUSED_IOERROR: return Cause::io_error;
+    case VIR_DOMAIN_PAUSED_STARTING_UP: return Cause::starting;
+    default: return Cause::other;
+  }
+}
+
 DomainState state_of(virDomainPtr domain, const std::string& instance_id) {
   int state = VIR_DOMAIN_NOSTATE;
   int reason = 0;
@@ -64,12 +72,15 @@ DomainState state_of(virDomainPtr domain, const std::string& instance_id) {
     case VIR_DOMAIN_PMSUSPENDED:
       return {.instance_id = instance_id,
               .power = Power::paused,
-              .reason = state == VIR_DOMAIN_PAUSED ? why_paused(reason) : "suspended by the guest",
-              .io_error = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_IOERROR};
+              .cause = state == VIR_DOMAIN_PAUSED ? cause_of_pause(reason) : Cause::other,
+              .reason = state == VIR_DOMAIN_PAUSED ? why_paused(reason) : "suspended by the guest"};
     case VIR_DOMAIN_CRASHED:
-      return {.instance_id = instance_id, .power = Power::off, .reason = "crashed"};
+      return {.instance_id = instance_id, .power = Power::off, .cause = Cause::other, .reason = "crashed"};
     default:
-      return {.instance_id = instance_id, .power = Power::off, .reason = why_off(reason)};
+      return {.instance_id = instance_id,
+              .power = Power::off,
+              .cause = reason == VIR_DOMAIN_SHUTOFF_SHUTDOWN ? Cause::guest : Cause::other,
+              .reason = why_off(reason)};
   }
 }
 
@@ -121,7 +132,7 @@ void LibvirtHost::start(const DomainSpec& spec) {
     wait_until(
         [&] {
           now = state_of(domain.get(), spec.instance_id);
-          return now.power != Power::paused || now.reason != "starting";
+          return now.cause != Cause::starting;
         },
         seconds(60));
     if (now.power == Power::running) return;
