@@ -10,8 +10,8 @@ std::optional<ClientToken> find_client_token(Txn& txn, const std::string& region
 
 void remember_client_token(Txn& txn, const ClientToken& token) { insert(txn, token); }
 
-std::int64_t forget_client_tokens(Txn& txn, base::Micros created_before) {
-  return txn.execute("DELETE FROM client_token WHERE created < $1", {created_before});
+std::int64_t forget_client_tokens(Txn& txn, const std::string& region, base::Micros created_before) {
+  return txn.execute("DELETE FROM client_token WHERE region = $1 AND created < $2", {region, created_before});
 }
 
 }  // namespace kiln::catalog

@@ -16,7 +16,8 @@ std::optional<ClientToken> find_client_token(Txn& txn, const std::string& region
                                              const std::string& operation, const std::string& token);
 // DatabaseError::Kind::constraint when the token is known for this operation.
 void remember_client_token(Txn& txn, const ClientToken& token);
-std::int64_t forget_client_tokens(Txn& txn, base::Micros created_before);
+// Those used for the first time before that moment; how many they were.
+std::int64_t forget_client_tokens(Txn& txn, const std::string& region, base::Micros created_before);
 
 }  // namespace kiln::catalog
 

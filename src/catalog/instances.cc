@@ -26,10 +26,6 @@ std::vector<Instance> instances_in_state(Txn& txn, const std::string& region, co
                           parameters);
 }
 
-std::vector<Instance> instances_on_host(Txn& txn, const std::string& region, const std::string& host) {
-  return select<Instance>(txn, "WHERE region = $1 AND host = $2 ORDER BY created, id", {region, host});
-}
-
 std::vector<Instance> instances_of_image(Txn& txn, const std::string& region, const std::string& image_id) {
   return select<Instance>(txn, "WHERE region = $1 AND image_id = $2 AND state <> 'terminated' ORDER BY created, id",
                           {region, image_id});
@@ -46,6 +42,10 @@ std::vector<std::string> groups_of_instance(Txn& txn, const std::string& region,
   return first_column(
       txn.query("SELECT group_id FROM instance_group WHERE region = $1 AND instance_id = $2 ORDER BY group_id",
                 {region, instance_id}));
+}
+
+void leave_groups(Txn& txn, const std::string& region, const std::string& instance_id) {
+  txn.execute("DELETE FROM instance_group WHERE region = $1 AND instance_id = $2", {region, instance_id});
 }
 
 std::vector<std::string> instances_in_group(Txn& txn, const std::string& region, const std::string& group_id) {

@@ -41,7 +41,6 @@ std::optional<Instance> find_instance(Txn& txn, const std::string& region, const
 std::vector<Instance> instances_of(Txn& txn, const std::string& region, const std::string& account);
 std::vector<Instance> instances_of_reservation(Txn& txn, const std::string& region, const std::string& reservation_id);
 std::vector<Instance> instances_in_state(Txn& txn, const std::string& region, const std::vector<std::string>& states);
-std::vector<Instance> instances_on_host(Txn& txn, const std::string& region, const std::string& host);
 // Those not terminated: they keep a deregistered image's row.
 std::vector<Instance> instances_of_image(Txn& txn, const std::string& region, const std::string& image_id);
 // The one not terminated that has the address; how the metadata service knows its caller.
@@ -49,6 +48,7 @@ std::optional<Instance> find_instance_at(Txn& txn, const std::string& region, co
                                          const std::string& private_ip);
 
 std::vector<std::string> groups_of_instance(Txn& txn, const std::string& region, const std::string& instance_id);
+void leave_groups(Txn& txn, const std::string& region, const std::string& instance_id);
 // Instances not terminated in the group: why it cannot be deleted.
 std::vector<std::string> instances_in_group(Txn& txn, const std::string& region, const std::string& group_id);
 

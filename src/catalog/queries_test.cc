@@ -142,6 +142,7 @@ TEST_F(Queries, tags_belong_to_the_account_that_set_them) {
     EXPECT_EQ(tags_of(txn, region, alice).size(), 2u);
     EXPECT_FALSE(remove_tag(txn, region, alice, "ami-1", "Name", "web"));
     EXPECT_TRUE(remove_tag(txn, region, alice, "ami-1", "Name", "web2"));
+    remove_tags_of(txn, region, alice, "ami-1");
     EXPECT_EQ(tags_of(txn, region, bob, {"ami-1"}).size(), 1u);
     forget_tags(txn, region, "ami-1");
     EXPECT_TRUE(tags_of(txn, region, bob, {"ami-1"}).empty());
@@ -207,8 +208,9 @@ TEST_F(Queries, a_client_token_is_known_per_account_region_and_operation) {
     EXPECT_TRUE(breaks_constraint(txn, [](Txn& t) {
       remember_client_token(t, {region, alice, "RunInstances", "t", "sha", "r-2", 6});
     }));
-    EXPECT_EQ(forget_client_tokens(txn, 5), 0);
-    EXPECT_EQ(forget_client_tokens(txn, 6), 1);
+    EXPECT_EQ(forget_client_tokens(txn, region, 5), 0);
+    EXPECT_EQ(forget_client_tokens(txn, "eu-west-1", 6), 0);
+    EXPECT_EQ(forget_client_tokens(txn, region, 6), 1);
   });
 }
 
@@ -260,6 +262,9 @@ TEST_F(Queries, a_security_group_knows_who_is_in_it_and_who_refers_to_it) {
     insert(txn, InstanceGroup{region, "i-2", "sg-1"});
     EXPECT_EQ(instances_in_group(txn, region, "sg-1"), std::vector<std::string>{"i-1"});
     EXPECT_EQ(groups_of_instance(txn, region, "i-1"), std::vector<std::string>{"sg-1"});
+    leave_groups(txn, region, "i-1");
+    EXPECT_TRUE(groups_of_instance(txn, region, "i-1").empty());
+    EXPECT_TRUE(instances_in_group(txn, region, "sg-1").empty());
     EXPECT_EQ(instances_in_state(txn, region, {"running", "terminated"}).size(), 2u);
     EXPECT_TRUE(instances_in_state(txn, region, {}).empty());
     EXPECT_EQ(security_group_rules(txn, region, "sg-2").size(), 1u);

@@ -131,7 +131,7 @@ void let_go(catalog::Txn& txn, Region& region, const Instance& instance, bool ke
       start_delete_volume(txn, region, volume);
     }
   }
-  txn.execute("DELETE FROM instance_group WHERE region = $1 AND instance_id = $2", {region.name, instance.id});
+  catalog::leave_groups(txn, region.name, instance.id);
 }
 
 jobs::Kind launch_kind(Regions& regions, const InstanceJobsOptions& options) {

@@ -137,7 +137,7 @@ std::vector<InstanceDetails> with_details(Txn& txn, const Region& region, const 
 void replace_groups(Txn& txn, const Region& region, const Instance& instance, const std::vector<std::string>& ids) {
   if (ids.empty()) throw ApiError("InvalidParameterValue", "An instance needs at least one security group");
   const auto groups = groups_for_launch(txn, region, instance.account, instance.vpc_id, ids, {});
-  txn.execute("DELETE FROM instance_group WHERE region = $1 AND instance_id = $2", {region.name, instance.id});
+  catalog::leave_groups(txn, region.name, instance.id);
   for (const auto& group : groups) {
     catalog::upsert(txn,
                     catalog::InstanceGroup{.region = region.name, .instance_id = instance.id, .group_id = group.id});

@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "blocks/volume.h"
+#include "catalog/client_tokens.h"
 #include "catalog/instances.h"
 #include "catalog/jobs.h"
 #include "catalog/tags.h"
@@ -23,6 +24,8 @@ namespace {
 using catalog::Instance;
 using hypervisor::Cause;
 using hypervisor::Power;
+
+constexpr base::Micros forgetting_interval = base::seconds(3600);
 
 // The names in directory; none when it is not there yet.
 std::vector<std::string> names_in(base::Files& files, const base::Path& directory) {
@@ -149,7 +152,7 @@ void prune_terminated(Region& region, const Rows& rows, base::Micros before) {
     }
     region.catalog.run_in_txn([&](catalog::Txn& txn) {
       catalog::forget_tags(txn, region.name, id);
-      txn.execute("DELETE FROM instance_group WHERE region = $1 AND instance_id = $2", {region.name, id});
+      catalog::leave_groups(txn, region.name, id);
       catalog::remove(txn, instance);
     });
   }
@@ -187,6 +190,16 @@ void Reconciler::run() {
   }
 }
 
+void Reconciler::forget_client_tokens(Region& region) {
+  const base::Micros now = region.clock.now();
+  base::Micros& next = next_forgetting_[region.name];
+  if (now < next) return;
+  region.catalog.run_in_txn([&](catalog::Txn& txn) {
+    catalog::forget_client_tokens(txn, region.name, now - options_.keep_client_tokens);
+  });
+  next = now + forgetting_interval;
+}
+
 void Reconciler::pass() {
   std::vector<std::optional<Seen>> seen;
   std::vector<Rows> rows;
@@ -214,6 +227,7 @@ void Reconciler::pass() {
   }
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Region& region = *regions_.all()[i];
+    guarded(region, "forgetting client tokens", [&] { forget_client_tokens(region); });
     if (!seen[i]) continue;
     guarded(region, "reconciling", [&] {
       look_after_instances(region, *seen[i], rows[i]);

@@ -7,6 +7,7 @@
 //   row running, no domain (the host restarted)      job recover: boot again
 //   domain, process or directory of nobody           removed
 //   terminated for an hour                           row pruned
+//   client token a day old                           forgotten, once an hour
 //
 // Owned by the daemon. It changes instances only through jobs of theirs, and looks only at those that no open job works
 // on, so it never works against one; it looks at the host first and at the rows then, so what is removed as nobody's
@@ -27,6 +28,7 @@ class Reconciler {
   struct Options {
     base::Micros interval = base::seconds(1);
     base::Micros keep_terminated = base::seconds(3600);
+    base::Micros keep_client_tokens = base::seconds(24 * 3600);
     // Told every round for each VPC with guests: the metadata service listens there, also after a restart.
     std::function<void(Region&, const std::string& vpc_id)> network_ready = {};
   };
@@ -39,11 +41,13 @@ class Reconciler {
 
  private:
   void run();
+  void forget_client_tokens(Region& region);
 
   Regions& regions_;
   const Options options_;
   std::map<std::string, std::string>
       failures_;  // of the last round, so that each is said once; pass() is on one thread
+  std::map<std::string, base::Micros> next_forgetting_;  // of client tokens, by region
   std::thread thread_;
   base::Mutex mutex_;
   base::Condition changed_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/api_error.h"
+#include "catalog/client_tokens.h"
 #include "control/instances_fixture.h"
 
 namespace kiln::control {
@@ -115,6 +116,31 @@ TEST(Reconcile, prunes_an_instance_an_hour_after_its_end) {
   Reconciler(world.regions(), {.keep_terminated = 0}).pass();
   EXPECT_EQ(world.row(id).id, "");
   EXPECT_FALSE(std::filesystem::exists(world.region().console_log(id)));
+}
+
+TEST(Reconcile, forgets_client_tokens_a_day_after_their_first_use) {
+  World world;
+  catalog::Database& catalog = world.region().catalog;
+  const auto use = [&](const std::string& token, base::Micros ago) {
+    catalog.run_in_txn([&](catalog::Txn& txn) {
+      catalog::remember_client_token(
+          txn, {world.region().name, world.alice.account, "RunInstances", token, "", "r-1", world.region().clock.now() - ago});
+    });
+  };
+  const auto known = [&](const std::string& token) {
+    return catalog::in_read(catalog, [&](catalog::Txn& txn) {
+      return catalog::find_client_token(txn, world.region().name, world.alice.account, "RunInstances", token).has_value();
+    });
+  };
+  use("young", base::seconds(23 * 3600));
+  use("old", base::seconds(25 * 3600));
+  Reconciler reconciler(world.regions(), {});
+  reconciler.pass();
+  EXPECT_TRUE(known("young"));
+  EXPECT_FALSE(known("old"));
+  use("old", base::seconds(25 * 3600));
+  reconciler.pass();
+  EXPECT_TRUE(known("old")) << "it looks once an hour";
 }
 
 TEST(Reconcile, leaves_an_instance_alone_while_a_job_works_on_it) {
