@@ -6,10 +6,6 @@ std::optional<Image> find_image(Txn& txn, const std::string& region, const std::
   return select_one<Image>(txn, "WHERE region = $1 AND id = $2", {region, id});
 }
 
-std::vector<Image> images_of(Txn& txn, const std::string& region, const std::string& account) {
-  return select<Image>(txn, "WHERE region = $1 AND account = $2 ORDER BY created, id", {region, account});
-}
-
 std::optional<Image> find_registered_image_named(Txn& txn, const std::string& region, const std::string& account,
                                                  const std::string& name) {
   return select_one<Image>(

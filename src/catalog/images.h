@@ -49,7 +49,6 @@ struct LaunchPermission {
 // Any state, deregistered ones included: what a caller may see is control's rule.
 std::optional<Image> find_image(Txn& txn, const std::string& region, const std::string& id);
 // Oldest first. Registered means neither deregistered nor failed; the name of such an image is taken.
-std::vector<Image> images_of(Txn& txn, const std::string& region, const std::string& account);
 std::optional<Image> find_registered_image_named(Txn& txn, const std::string& region, const std::string& account,
                                                  const std::string& name);
 // Own images, public ones, and those shared with the account; without deregistered ones.

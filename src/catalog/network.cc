@@ -83,12 +83,6 @@ std::optional<Subnet> find_subnet(Txn& txn, const std::string& region, const std
   return select_one<Subnet>(txn, "WHERE region = $1 AND id = $2", {region, id});
 }
 
-std::optional<Subnet> default_subnet(Txn& txn, const std::string& region, const std::string& account,
-                                     const std::string& zone) {
-  return select_one<Subnet>(txn, "WHERE region = $1 AND account = $2 AND zone = $3 AND is_default = 1",
-                            {region, account, zone});
-}
-
 std::vector<Subnet> subnets_of(Txn& txn, const std::string& region, const std::string& account) {
   return select<Subnet>(txn, "WHERE region = $1 AND account = $2 ORDER BY zone, id", {region, account});
 }

@@ -45,8 +45,6 @@ std::optional<Vpc> default_vpc(Txn& txn, const std::string& region, const std::s
 std::vector<Vpc> vpcs_of(Txn& txn, const std::string& region, const std::string& account);
 
 std::optional<Subnet> find_subnet(Txn& txn, const std::string& region, const std::string& id);
-std::optional<Subnet> default_subnet(Txn& txn, const std::string& region, const std::string& account,
-                                     const std::string& zone);
 std::vector<Subnet> subnets_of(Txn& txn, const std::string& region, const std::string& account);
 
 std::optional<SecurityGroup> find_security_group(Txn& txn, const std::string& region, const std::string& id);

@@ -10,10 +10,6 @@ std::vector<Volume> volumes_of(Txn& txn, const std::string& region, const std::s
   return select<Volume>(txn, "WHERE region = $1 AND account = $2 ORDER BY created, id", {region, account});
 }
 
-std::vector<Volume> volumes_on_host(Txn& txn, const std::string& region, const std::string& host) {
-  return select<Volume>(txn, "WHERE region = $1 AND host = $2 ORDER BY created, id", {region, host});
-}
-
 std::vector<Volume> volumes_of_instance(Txn& txn, const std::string& region, const std::string& instance_id) {
   return select<Volume>(txn,
                         "JOIN attachment ON attachment.region = volume.region AND attachment.volume_id = volume.id "

@@ -32,7 +32,6 @@ struct Attachment {
 std::optional<Volume> find_volume(Txn& txn, const std::string& region, const std::string& id);
 // Oldest first.
 std::vector<Volume> volumes_of(Txn& txn, const std::string& region, const std::string& account);
-std::vector<Volume> volumes_on_host(Txn& txn, const std::string& region, const std::string& host);
 // By position of attachment.
 std::vector<Volume> volumes_of_instance(Txn& txn, const std::string& region, const std::string& instance_id);
 std::vector<Attachment> attachments_of_instance(Txn& txn, const std::string& region, const std::string& instance_id);

@@ -2,6 +2,7 @@
 
 #include "base/api_error.h"
 #include "base/ids.h"
+#include "catalog/instances.h"
 #include "control/network.h"
 #include "control/tags.h"
 
@@ -90,11 +91,7 @@ SecurityGroup delete_group(Region& region, const std::string& account, const std
       throw ApiError("CannotDelete",
                      "the specified group: \"" + group.id + "\" name: \"default\" cannot be deleted by a user");
     }
-    const auto used = txn.query(
-        "SELECT 1 FROM instance_group g JOIN instance i ON i.region = g.region AND i.id = g.instance_id "
-        "WHERE g.region = $1 AND g.group_id = $2 AND i.state <> $3",
-        {region.name, group.id, std::string("terminated")});
-    if (!used.empty()) {
+    if (!catalog::instances_in_group(txn, region.name, group.id).empty()) {
       throw ApiError("DependencyViolation", "resource " + group.id + " has a dependent object");
     }
     for (const auto& other : catalog::groups_referring_to(txn, region.name, group.id)) {

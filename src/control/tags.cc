@@ -88,10 +88,12 @@ std::string resource_type(const std::string& resource_id) {
 void add_tags(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& resource_id,
               const std::map<std::string, std::string>& tags) {
   check_tags(tags);
+  std::vector<catalog::Tag> rows;
   for (const auto& [key, value] : tags) {
-    catalog::upsert(txn, catalog::Tag{.region = region.name, .account = account, .resource_id = resource_id, .key = key,
-                                      .resource_type = resource_type(resource_id), .value = value});
+    rows.push_back({.region = region.name, .account = account, .resource_id = resource_id, .key = key,
+                    .resource_type = resource_type(resource_id), .value = value});
   }
+  catalog::set_tags(txn, rows);
   if (tags_of(txn, region, account, resource_id).size() > 50) {
     throw ApiError("TagLimitExceeded", "The maximum number of tags on resource " + resource_id + " is 50");
   }
@@ -112,11 +114,8 @@ void delete_tags(Region& region, const std::string& account, const std::vector<s
   region.catalog.run_in_txn([&](catalog::Txn& txn) {
     for (const auto& id : resource_ids) {
       checked_kind(txn, region, account, id);
-      for (const auto& present : tags_of(txn, region, account, id)) {
-        bool goes = tags.empty();
-        for (const auto& tag : tags) goes |= tag.key == present.key && (!tag.value || *tag.value == present.value);
-        if (goes) catalog::remove(txn, present);
-      }
+      if (tags.empty()) catalog::remove_tags_of(txn, region.name, account, id);
+      for (const auto& tag : tags) catalog::remove_tag(txn, region.name, account, id, tag.key, tag.value);
     }
   });
 }

@@ -21,8 +21,10 @@ std::string upper(std::string text) {
   return text;
 }
 
-std::vector<AccessKey> keys_of(catalog::Txn& txn, const std::string& account) {
-  return catalog::select<AccessKey>(txn, "WHERE account = $1 AND active = 1 ORDER BY created", {account});
+std::vector<AccessKey> active_keys_of(catalog::Txn& txn, const std::string& account) {
+  auto keys = catalog::access_keys_of(txn, account);
+  std::erase_if(keys, [](const AccessKey& key) { return !key.active; });
+  return keys;
 }
 
 }  // namespace
@@ -30,8 +32,10 @@ std::vector<AccessKey> keys_of(catalog::Txn& txn, const std::string& account) {
 void ensure_accounts(catalog::Database& catalog, base::Clock& clock, const Config& config) {
   catalog.run_in_txn([&](catalog::Txn& txn) {
     for (const auto& account : config.accounts) {
-      catalog::upsert(txn, catalog::Account{.id = account.id, .name = account.name, .created = clock.now()});
-      const auto present = keys_of(txn, account.id);
+      const auto known = catalog::find_account(txn, account.id);
+      const base::Micros created = known ? known->created : clock.now();
+      catalog::upsert(txn, catalog::Account{.id = account.id, .name = account.name, .created = created});
+      const auto present = active_keys_of(txn, account.id);
       if (account.access_key.empty() && !present.empty()) continue;
       const bool given = !account.access_key.empty();
       catalog::upsert(txn, AccessKey{.id = given ? account.access_key : "AKIA" + upper(base::random_hex(8)),
@@ -50,7 +54,7 @@ void write_credentials(catalog::Database& catalog, base::Files& files, const Con
     text.clear();
     bool first = true;
     for (const auto& account : config.accounts) {
-      const auto keys = keys_of(txn, account.id);
+      const auto keys = active_keys_of(txn, account.id);
       if (keys.empty()) continue;
       const auto profile = [&](const std::string& name) {
         text += "[" + name + "]\naws_access_key_id = " + keys.front().id +
