@@ -19,6 +19,18 @@ std::vector<catalog::Pack> packs(Fixture& world, const std::string& state) {
                           [&](catalog::Txn& txn) { return catalog::packs_in_state(txn, "us-east-1", state); });
 }
 
+// What the session stored becomes the bytes of a snapshot.
+void commit(Region& region, UploadSession& session, const blocks::DiskId& stored) {
+  session.commit([&](const auto& body) { region.catalog.run_in_txn(body); },
+                 [&](catalog::Txn& txn) {
+                   catalog::insert(txn, catalog::Root{.region = region.name,
+                                                      .kind = "snapshot",
+                                                      .owner = "snap-1",
+                                                      .digest = stored.root.hex(),
+                                                      .size_bytes = static_cast<std::int64_t>(stored.size_bytes)});
+                 });
+}
+
 TEST(Garbage, what_no_root_reaches_is_condemned_first_and_deleted_after_the_grace) {
   Fixture world;
   auto& region = world.region();
@@ -79,14 +91,7 @@ TEST(Garbage, an_upload_keeps_what_it_has_stored_and_what_it_builds_on) {
   ASSERT_TRUE(session.ingest().put(8, chunk));
   const auto stored = session.store(8 << 20);
   EXPECT_EQ(collect(region, {.grace = 0}).deleted_packs, 0U);
-  session.commit([&](const auto& body) { region.catalog.run_in_txn(body); },
-                 [&](catalog::Txn& txn) {
-                   catalog::insert(txn, catalog::Root{.region = region.name,
-                                                      .kind = "snapshot",
-                                                      .owner = "snap-1",
-                                                      .digest = stored.root.hex(),
-                                                      .size_bytes = 8 << 20});
-                 });
+  commit(region, session, stored);
   collect(region, {.grace = 0});
   EXPECT_TRUE(verify(region).bad.empty());
   base::Bytes out(blocks::chunk_bytes);
@@ -121,14 +126,7 @@ TEST(Garbage, a_commit_whose_chunks_were_condemned_meanwhile_stores_them_again) 
   EXPECT_EQ(collect(region, {.grace = 0}).condemned_packs, 2U);
   // Condemned, and kept for the session that found it.
   EXPECT_EQ(collect(region, {.grace = 0}).deleted_packs, 0U);
-  session.commit([&](const auto& body) { region.catalog.run_in_txn(body); },
-                 [&](catalog::Txn& txn) {
-                   catalog::insert(txn, catalog::Root{.region = region.name,
-                                                      .kind = "snapshot",
-                                                      .owner = "snap-1",
-                                                      .digest = stored.root.hex(),
-                                                      .size_bytes = 1 << 20});
-                 });
+  commit(region, session, stored);
   collect(region, {.grace = 0});
   EXPECT_TRUE(packs(world, "condemned").empty());
   base::Bytes out(blocks::chunk_bytes);

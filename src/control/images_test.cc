@@ -17,16 +17,6 @@ namespace {
 
 using Fixture = RegionFixture;
 
-template <class Body>
-std::string code_of(Body body) {
-  try {
-    body();
-  } catch (const base::ApiError& e) {
-    return e.code();
-  }
-  return "no error";
-}
-
 catalog::Image row(Fixture& world, const std::string& id) {
   return catalog::in_read(world.region().catalog,
                           [&](catalog::Txn& txn) { return catalog::find_image(txn, "us-east-1", id).value(); });
@@ -85,7 +75,7 @@ TEST(Images, what_would_not_launch_is_refused_when_it_is_registered) {
   const auto refusal = [&](const std::function<void(NewImage&)>& change) {
     auto what = new_image("other", base.snapshot_id);
     change(what);
-    return code_of([&] { register_image(world.region(), world.alice, what); });
+    return refusal_of([&] { register_image(world.region(), world.alice, what); });
   };
   EXPECT_EQ(refusal([](NewImage& w) { w.name = "ab"; }), "InvalidAMIName.Malformed");
   EXPECT_EQ(refusal([](NewImage& w) { w.name = "a*b"; }), "InvalidAMIName.Malformed");
@@ -100,14 +90,14 @@ TEST(Images, what_would_not_launch_is_refused_when_it_is_registered) {
             "InvalidSnapshot.NotFound");
   EXPECT_EQ(refusal([](NewImage& w) { w.devices[0].encrypted = true; }), "InvalidParameter");
   EXPECT_EQ(refusal([](NewImage& w) { w.tpm_support = "v2.0"; }), "InvalidParameterCombination");
-  EXPECT_EQ(code_of([&] { register_image(world.region(), world.bob, new_image("theirs", base.snapshot_id)); }),
+  EXPECT_EQ(refusal_of([&] { register_image(world.region(), world.bob, new_image("theirs", base.snapshot_id)); }),
             "InvalidSnapshot.NotFound");
 }
 
 TEST(Images, a_name_is_unique_in_an_account_until_its_image_is_deregistered) {
   Fixture world;
   const auto a = world.import_disk("base", Fixture::pattern(1 << 20, 1));
-  EXPECT_EQ(code_of([&] { world.import_disk("base", Fixture::pattern(1 << 20, 2)); }), "InvalidAMIName.Duplicate");
+  EXPECT_EQ(refusal_of([&] { world.import_disk("base", Fixture::pattern(1 << 20, 2)); }), "InvalidAMIName.Duplicate");
   const auto fd = world.file(Fixture::pattern(1 << 20, 2));
   import_image(world.region(), world.bob, fd.get(), {.name = "base"});
   deregister_image(world.region(), world.alice, a.image_id, WithSnapshots::no);
@@ -121,28 +111,28 @@ TEST(Images, another_account_sees_what_is_shared_and_may_only_launch_it) {
   auto& region = world.region();
   const auto id = world.import_disk("base", Fixture::pattern(1 << 20, 1)).image_id;
   const auto launches = [&](const Principal& who) {
-    return code_of(
+    return refusal_of(
         [&] { region.catalog.run_in_txn([&](catalog::Txn& txn) { image_for_launch(txn, region, who, id); }); });
   };
   EXPECT_TRUE(describe_images(region, world.bob, {}).empty());
-  EXPECT_EQ(code_of([&] { describe_images(region, world.bob, {.ids = {id}}); }), "InvalidAMIID.NotFound");
+  EXPECT_EQ(refusal_of([&] { describe_images(region, world.bob, {.ids = {id}}); }), "InvalidAMIID.NotFound");
   EXPECT_EQ(launches(world.bob), "AuthFailure");
-  EXPECT_EQ(code_of([&] { deregister_image(region, world.bob, id, WithSnapshots::no); }), "InvalidAMIID.NotFound");
+  EXPECT_EQ(refusal_of([&] { deregister_image(region, world.bob, id, WithSnapshots::no); }), "InvalidAMIID.NotFound");
 
   change_image(region, world.alice, id, {.add_accounts = {world.bob.account}});
   EXPECT_EQ(describe_images(region, world.bob, {}).size(), 1U);
   EXPECT_EQ(describe_images(region, world.bob, {.executable_users = {"self"}}).size(), 1U);
   EXPECT_EQ(launches(world.bob), "no error");
-  EXPECT_EQ(code_of([&] { deregister_image(region, world.bob, id, WithSnapshots::no); }), "AuthFailure");
-  EXPECT_EQ(code_of([&] { change_image(region, world.bob, id, {.description = "mine"}); }), "AuthFailure");
-  EXPECT_EQ(code_of([&] { image_permissions(region, world.bob, id); }), "AuthFailure");
+  EXPECT_EQ(refusal_of([&] { deregister_image(region, world.bob, id, WithSnapshots::no); }), "AuthFailure");
+  EXPECT_EQ(refusal_of([&] { change_image(region, world.bob, id, {.description = "mine"}); }), "AuthFailure");
+  EXPECT_EQ(refusal_of([&] { image_permissions(region, world.bob, id); }), "AuthFailure");
   EXPECT_EQ(image_permissions(region, world.alice, id).size(), 1U);
 
   change_image(region, world.alice, id, {.remove_accounts = {world.bob.account}, .add_groups = {"all"}});
   EXPECT_TRUE(describe_images(region, world.bob, {}).at(0).is_public);
   EXPECT_TRUE(describe_images(region, world.bob, {.owners = {"self"}}).empty());
   EXPECT_EQ(describe_images(region, world.bob, {.executable_users = {"all"}}).size(), 1U);
-  EXPECT_EQ(code_of([&] { change_image(region, world.alice, id, {.add_accounts = {"foo"}}); }),
+  EXPECT_EQ(refusal_of([&] { change_image(region, world.alice, id, {.add_accounts = {"foo"}}); }),
             "InvalidAMIAttributeItemValue");
 }
 
@@ -155,7 +145,7 @@ TEST(Images, unknown_ids_are_named_one_by_one) {
     EXPECT_EQ(e.code(), "InvalidAMIID.NotFound");
     EXPECT_STREQ(e.what(), "The image ids '[ami-0123456789abcdef0, ami-0123456789abcdef1]' do not exist");
   }
-  EXPECT_EQ(code_of([&] { describe_images(world.region(), world.alice, {.ids = {"ami-xyz"}}); }),
+  EXPECT_EQ(refusal_of([&] { describe_images(world.region(), world.alice, {.ids = {"ami-xyz"}}); }),
             "InvalidAMIID.Malformed");
 }
 
@@ -169,9 +159,9 @@ TEST(Images, deregistering_deletes_the_snapshots_that_no_other_image_uses) {
   EXPECT_EQ(deleted[0].code, "skipped");
   deleted = deregister_image(region, world.alice, base.image_id, WithSnapshots::yes);
   EXPECT_EQ(deleted.at(0).code, "success");
-  EXPECT_EQ(code_of([&] { deregister_image(region, world.alice, base.image_id, WithSnapshots::no); }),
+  EXPECT_EQ(refusal_of([&] { deregister_image(region, world.alice, base.image_id, WithSnapshots::no); }),
             "InvalidAMIID.Unavailable");
-  EXPECT_EQ(code_of([&] { describe_images(region, world.alice, {.ids = {base.image_id}}); }), "InvalidAMIID.NotFound");
+  EXPECT_EQ(refusal_of([&] { describe_images(region, world.alice, {.ids = {base.image_id}}); }), "InvalidAMIID.NotFound");
   EXPECT_TRUE(describe_snapshots(region, world.alice, {}).empty());
   const auto collected = collect(region, {.grace = 0});
   EXPECT_GT(collected.deleted_bytes, 0U);
@@ -189,7 +179,7 @@ TEST(Images, a_deregistered_one_lives_on_in_its_instances) {
   EXPECT_EQ(world.read(disks_of(world, instance).at(0).volume_id, 0, 1 << 20), Fixture::pattern(1 << 20, 1));
   terminate_instances(region, world.alice, {instance});
   ASSERT_TRUE(world.settle());
-  EXPECT_EQ(code_of([&] { describe_images(region, world.alice, {.ids = {base.image_id}}); }), "InvalidAMIID.NotFound");
+  EXPECT_EQ(refusal_of([&] { describe_images(region, world.alice, {.ids = {base.image_id}}); }), "InvalidAMIID.NotFound");
   collect(region, {.grace = 0});
   EXPECT_EQ(usage(region).store_bytes, 0U);
 }
@@ -251,7 +241,7 @@ TEST(Images, the_mapping_of_an_imaged_instance_may_leave_out_and_add_devices) {
   const auto base = world.import_disk("base", Fixture::pattern(1 << 20, 1));
   const auto instance = run(world, base.image_id, true);
   const auto refusal = [&](const ImageDeviceRequest& entry) {
-    return code_of([&] {
+    return refusal_of([&] {
       create_image(region, world.alice,
                    {.instance_id = instance, .name = "refused", .reboot = Reboot::no, .devices = {entry}});
     });
@@ -280,13 +270,13 @@ TEST(Images, only_the_owner_of_an_instance_in_a_fitting_state_can_image_it) {
   auto& region = world.region();
   const auto base = world.import_disk("base", Fixture::pattern(1 << 20, 1));
   const auto instance = run(world, base.image_id);
-  EXPECT_EQ(code_of([&] { create_image(region, world.bob, {.instance_id = instance, .name = "theirs"}); }),
+  EXPECT_EQ(refusal_of([&] { create_image(region, world.bob, {.instance_id = instance, .name = "theirs"}); }),
             "InvalidInstanceID.NotFound");
-  EXPECT_EQ(code_of([&] { create_image(region, world.alice, {.instance_id = instance, .name = "base"}); }),
+  EXPECT_EQ(refusal_of([&] { create_image(region, world.alice, {.instance_id = instance, .name = "base"}); }),
             "InvalidAMIName.Duplicate");
   terminate_instances(region, world.alice, {instance});
   ASSERT_TRUE(world.settle());
-  EXPECT_EQ(code_of([&] { create_image(region, world.alice, {.instance_id = instance, .name = "late"}); }),
+  EXPECT_EQ(refusal_of([&] { create_image(region, world.alice, {.instance_id = instance, .name = "late"}); }),
             "IncorrectInstanceState");
 }
 

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "base/api_error.h"
 #include "catalog/blocks.h"
 #include "catalog/instances.h"
 #include "control/instances.h"
@@ -109,16 +108,5 @@ class InstancesFixture : public RegionFixture {
 
   std::string image_id_;
 };
-
-// The code of the ApiError that body throws.
-template <class Body>
-std::string refusal_of(Body body) {
-  try {
-    body();
-  } catch (const base::ApiError& error) {
-    return error.code();
-  }
-  return "no error";
-}
 
 }  // namespace kiln::control

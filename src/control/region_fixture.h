@@ -24,6 +24,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/api_error.h"
 #include "base/fd.h"
 #include "base/ids.h"
 #include "base/mutex.h"
@@ -226,6 +227,17 @@ class RegionFixture {
   std::unique_ptr<jobs::Runner> runner_;
   std::unique_ptr<Regions> regions_;
 };
+
+// The code of the ApiError that body throws.
+template <class Body>
+std::string refusal_of(Body body) {
+  try {
+    body();
+  } catch (const base::ApiError& error) {
+    return error.code();
+  }
+  return "no error";
+}
 
 // Kills the daemon at one point of its jobs: the count-th time that it is passed.
 class KillOnce {

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "base/api_error.h"
 #include "catalog/blocks.h"
 #include "control/region_fixture.h"
 
@@ -11,18 +10,8 @@ namespace {
 
 using Fixture = RegionFixture;
 
-template <class Body>
-std::string code_of(Body body) {
-  try {
-    body();
-  } catch (const base::ApiError& e) {
-    return e.code();
-  }
-  return "no error";
-}
-
 std::string refusal(Fixture& world, const VolumeRequest& what) {
-  return code_of([&] { create_volume(world.region(), world.alice, {.volume = what}); });
+  return refusal_of([&] { create_volume(world.region(), world.alice, {.volume = what}); });
 }
 
 TEST(Volumes, one_that_is_larger_than_its_snapshot_goes_on_with_zeros) {
@@ -63,10 +52,10 @@ TEST(Volumes, deleting_one_leaves_neither_rows_nor_files) {
   Fixture world;
   const auto id = world.volume(world.alice);
   auto& region = world.region();
-  EXPECT_EQ(code_of([&] { delete_volume(region, world.bob, id); }), "InvalidVolume.NotFound");
+  EXPECT_EQ(refusal_of([&] { delete_volume(region, world.bob, id); }), "InvalidVolume.NotFound");
   delete_volume(region, world.alice, id);
   ASSERT_TRUE(world.settle());
-  EXPECT_EQ(code_of([&] { describe_volumes(region, world.alice, {id}); }), "InvalidVolume.NotFound");
+  EXPECT_EQ(refusal_of([&] { describe_volumes(region, world.alice, {id}); }), "InvalidVolume.NotFound");
   EXPECT_FALSE(*region.files.exists(region.volume_directory(id)));
   EXPECT_TRUE(
       catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return catalog::roots(txn, region.name); }).empty());
