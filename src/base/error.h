@@ -55,14 +55,32 @@ class [[nodiscard]] Result {
   explicit operator bool() const { return held_.index() == 0; }
   bool ok() const { return held_.index() == 0; }
 
-  T& operator*() & { assert(ok()); return *std::get_if<0>(&held_); }
-  const T& operator*() const& { assert(ok()); return *std::get_if<0>(&held_); }
+  T& operator*() & {
+    assert(ok());
+    return *std::get_if<0>(&held_);
+  }
+  const T& operator*() const& {
+    assert(ok());
+    return *std::get_if<0>(&held_);
+  }
   // By value, so that `for (auto& x : *f())` has something to hold on to.
-  T operator*() && { assert(ok()); return std::move(*std::get_if<0>(&held_)); }
-  T* operator->() { assert(ok()); return std::get_if<0>(&held_); }
-  const T* operator->() const { assert(ok()); return std::get_if<0>(&held_); }
+  T operator*() && {
+    assert(ok());
+    return std::move(*std::get_if<0>(&held_));
+  }
+  T* operator->() {
+    assert(ok());
+    return std::get_if<0>(&held_);
+  }
+  const T* operator->() const {
+    assert(ok());
+    return std::get_if<0>(&held_);
+  }
 
-  const Error& error() const { assert(!ok()); return *std::get_if<1>(&held_); }
+  const Error& error() const {
+    assert(!ok());
+    return *std::get_if<1>(&held_);
+  }
 
  private:
   std::variant<T, Error> held_;
@@ -76,7 +94,10 @@ class [[nodiscard]] Result<void> {
 
   explicit operator bool() const { return ok(); }
   bool ok() const { return held_.index() == 0; }
-  const Error& error() const { assert(!ok()); return *std::get_if<1>(&held_); }
+  const Error& error() const {
+    assert(!ok());
+    return *std::get_if<1>(&held_);
+  }
 
  private:
   std::variant<std::monostate, Error> held_;
@@ -87,9 +108,9 @@ using Status = Result<void>;
 }  // namespace kiln::base
 
 // Returns the error of a Status or Result expression to the caller; goes on otherwise.
-#define KILN_TRY(expression)                                   \
-  do {                                                         \
-    if (auto kiln_try_ = (expression); !kiln_try_.ok()) {      \
-      return kiln_try_.error();                                \
-    }                                                          \
+#define KILN_TRY(expression)                              \
+  do {                                                    \
+    if (auto kiln_try_ = (expression); !kiln_try_.ok()) { \
+      return kiln_try_.error();                           \
+    }                                                     \
   } while (false)

@@ -69,8 +69,8 @@ class FaultyFiles final : public Files {
 
   Mutex mutex_;
   std::mt19937_64 random_ KILN_GUARDED_BY(mutex_);
-  Names names_ KILN_GUARDED_BY(mutex_);    // as the running process sees them
-  Names durable_ KILN_GUARDED_BY(mutex_);  // as they are on the disk
+  Names names_ KILN_GUARDED_BY(mutex_);                                              // as the running process sees them
+  Names durable_ KILN_GUARDED_BY(mutex_);                                            // as they are on the disk
   std::map<std::string, std::vector<NameChange>> unsynced_ KILN_GUARDED_BY(mutex_);  // by directory, oldest first
   std::uint64_t life_ KILN_GUARDED_BY(mutex_) = 1;  // handles of an earlier life are dead
   std::uint64_t calls_ KILN_GUARDED_BY(mutex_) = 0;

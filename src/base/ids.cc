@@ -30,9 +30,7 @@ std::string random_hex(std::size_t count) {
   return to_hex(std::as_bytes(std::span(bytes)));
 }
 
-std::string new_id(std::string_view prefix) {
-  return std::string(prefix) + "-" + random_hex(9).substr(0, 17);
-}
+std::string new_id(std::string_view prefix) { return std::string(prefix) + "-" + random_hex(9).substr(0, 17); }
 
 bool is_id(std::string_view prefix, std::string_view text) {
   if (!text.starts_with(prefix) || text.size() <= prefix.size() || text[prefix.size()] != '-') return false;

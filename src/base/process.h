@@ -13,15 +13,15 @@
 namespace kiln::base {
 
 struct Command {
-  std::vector<std::string> arguments;                         // arguments[0] is the program, looked up in PATH
+  std::vector<std::string> arguments;                                 // arguments[0] is the program, looked up in PATH
   std::vector<std::pair<std::string, std::string>> environment = {};  // added to ours
-  std::vector<std::pair<int, int>> descriptors = {};          // {ours, number in the child}
-  std::string log_path = {};                                  // start_detached: where output goes; /dev/null when empty
+  std::vector<std::pair<int, int>> descriptors = {};                  // {ours, number in the child}
+  std::string log_path = {};  // start_detached: where output goes; /dev/null when empty
 };
 
 struct Finished {
-  int exit_code = 0;    // 128 + signal when a signal ended it
-  std::string output;   // standard output and error, at most 1 MiB of it
+  int exit_code = 0;   // 128 + signal when a signal ended it
+  std::string output;  // standard output and error, at most 1 MiB of it
   bool timed_out = false;
 };
 

@@ -10,9 +10,9 @@ namespace kiln::catalog {
 
 struct Root {
   std::string region;
-  std::string kind;     // snapshot volume session
-  std::string owner;    // snap-..., vol-..., session id
-  std::string digest;   // hex of the tree's root; 64 zeros for a disk of zeros
+  std::string kind;    // snapshot volume session
+  std::string owner;   // snap-..., vol-..., session id
+  std::string digest;  // hex of the tree's root; 64 zeros for a disk of zeros
   std::int64_t size_bytes = 0;
 };
 
@@ -31,7 +31,7 @@ struct Pack {
 struct Session {
   std::string region, id;
   std::int64_t fence = 0;
-  std::string job;      // the job that uploads in it
+  std::string job;  // the job that uploads in it
   base::Micros heartbeat = 0;
 };
 

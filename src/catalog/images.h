@@ -14,13 +14,13 @@ struct Image {
   std::string state_reason_code, state_reason_message;
   std::string root_device_name;
   std::string virtualization_type = "hvm";
-  std::string boot_mode;       // empty: what the instance type does
-  std::string imds_support;    // "v2.0" or empty
+  std::string boot_mode;     // empty: what the instance type does
+  std::string imds_support;  // "v2.0" or empty
   std::string tpm_support;
   std::string sriov_net_support = "simple";
   bool ena_support = true;
-  std::string platform;        // "windows" or empty
-  std::string location;        // account/name, as AWS writes imageLocation
+  std::string platform;                                                  // "windows" or empty
+  std::string location;                                                  // account/name, as AWS writes imageLocation
   std::string source_image_id, source_image_region, source_instance_id;  // lineage, from the first day
   std::optional<base::Micros> deregistered;
   std::optional<base::Micros> last_launched;
@@ -31,7 +31,7 @@ struct ImageDevice {
   std::string region, image_id;
   int position = 0;
   std::string device_name;
-  std::string snapshot_id;   // empty: a new empty volume
+  std::string snapshot_id;  // empty: a new empty volume
   std::int64_t size_gib = 0;
   std::string volume_type = "gp3";
   bool delete_on_termination = true;

@@ -12,22 +12,22 @@ struct Instance {
   std::string reservation_id;
   std::string image_id;
   std::string instance_type;
-  std::string state;                // pending running shutting-down terminated stopping stopped
+  std::string state;  // pending running shutting-down terminated stopping stopped
   std::string state_reason_code, state_reason_message;
-  std::string transition_reason;    // "User initiated (2026-01-02 03:04:05 GMT)"
-  std::string uuid;                 // of the domain; starts with ec2
+  std::string transition_reason;  // "User initiated (2026-01-02 03:04:05 GMT)"
+  std::string uuid;               // of the domain; starts with ec2
   std::string key_name;
-  std::string user_data;            // base64, as it was given
+  std::string user_data;  // base64, as it was given
   int launch_index = 0;
   std::string vpc_id, subnet_id, eni_id, private_ip, mac;
-  bool tokens_required = false;     // IMDSv2 only
+  bool tokens_required = false;  // IMDSv2 only
   int hop_limit = 1;
   bool metadata_enabled = true;
   std::string shutdown_behavior = "stop";  // stop or terminate, when the guest powers itself off
   bool termination_protection = false;
   std::string root_device_name;
   std::string client_token;
-  base::Micros launched = 0;        // changes at each start, as EC2's launchTime
+  base::Micros launched = 0;  // changes at each start, as EC2's launchTime
   base::Micros created = 0;
   std::optional<base::Micros> terminated;
 };

@@ -6,21 +6,21 @@
 namespace kiln::catalog {
 
 struct Job {
-  std::string region, id;   // job-...
-  std::string kind;         // launch, create-image, ...
-  std::string subject;      // the resource it works on: jobs of one subject run one after the other
-  std::string arguments;    // JSON object; steps add to it what later steps need
-  std::string state;        // waiting running undoing done failed
-  int step = 0;             // the step that runs, or runs next; counts down while undoing
-  int attempts = 0;         // of this step
-  std::string error;        // why it is being undone, or failed
-  std::string owner;        // the daemon that works on it
+  std::string region, id;  // job-...
+  std::string kind;        // launch, create-image, ...
+  std::string subject;     // the resource it works on: jobs of one subject run one after the other
+  std::string arguments;   // JSON object; steps add to it what later steps need
+  std::string state;       // waiting running undoing done failed
+  int step = 0;            // the step that runs, or runs next; counts down while undoing
+  int attempts = 0;        // of this step
+  std::string error;       // why it is being undone, or failed
+  std::string owner;       // the daemon that works on it
   base::Micros lease_until = 0;
-  std::int64_t fence = 0;   // raised at each take-over; every write of a step checks it
+  std::int64_t fence = 0;  // raised at each take-over; every write of a step checks it
   base::Micros not_before = 0;
   base::Micros created = 0, updated = 0;
-  std::int64_t turn = 0;    // order among the unfinished jobs of its subject
-  std::string error_code;   // of the ApiError that a step threw; empty for anything else
+  std::int64_t turn = 0;   // order among the unfinished jobs of its subject
+  std::string error_code;  // of the ApiError that a step threw; empty for anything else
 };
 
 std::optional<Job> find_job(Txn& txn, const std::string& region, const std::string& id);

@@ -7,10 +7,10 @@ namespace kiln::catalog {
 
 struct KeyPair {
   std::string region, account, name;
-  std::string id;           // key-...
-  std::string key_type;     // rsa ed25519
+  std::string id;        // key-...
+  std::string key_type;  // rsa ed25519
   std::string fingerprint;
-  std::string public_key;   // one OpenSSH authorized_keys line
+  std::string public_key;  // one OpenSSH authorized_keys line
   base::Micros created = 0;
 };
 

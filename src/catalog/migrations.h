@@ -13,9 +13,9 @@
 namespace kiln::catalog {
 
 struct Migration {
-  int version = 0;         // 1, 2, 3, ...
-  std::string_view name;   // of the file
-  std::string_view sql;    // the common subset; CREATE TABLE ends in a line ");"
+  int version = 0;        // 1, 2, 3, ...
+  std::string_view name;  // of the file
+  std::string_view sql;   // the common subset; CREATE TABLE ends in a line ");"
 };
 
 // Those of src/catalog/schema, ascending.

@@ -32,9 +32,9 @@ struct SecurityGroupRule {
   std::string region, id;  // sgr-...
   std::string group_id;
   bool egress = false;
-  std::string protocol;    // tcp udp icmp -1
+  std::string protocol;  // tcp udp icmp -1
   int from_port = -1, to_port = -1;
-  std::string cidr;        // exactly one of cidr, cidr_ipv6, source_group is set
+  std::string cidr;  // exactly one of cidr, cidr_ipv6, source_group is set
   std::string cidr_ipv6;
   std::string source_group;
   std::string description;

@@ -8,18 +8,18 @@ namespace kiln::catalog {
 struct Snapshot {
   std::string region, id;
   std::string account;
-  std::string volume_id;      // vol-ffffffff when no volume of ours was its source
-  std::string state;          // pending completed error
+  std::string volume_id;  // vol-ffffffff when no volume of ours was its source
+  std::string state;      // pending completed error
   std::string state_message;
   std::string description;
   std::string progress = "0%";
   std::int64_t size_gib = 0;
-  std::int64_t size_bytes = 0;       // of the disk
-  std::int64_t full_bytes = 0;       // bytes of chunks that are not zeros
+  std::int64_t size_bytes = 0;  // of the disk
+  std::int64_t full_bytes = 0;  // bytes of chunks that are not zeros
   bool encrypted = false;
-  std::string parent_snapshot_id;    // lineage: the previous snapshot of the same volume
+  std::string parent_snapshot_id;          // lineage: the previous snapshot of the same volume
   std::optional<std::int64_t> generation;  // of the volume's head, until it is uploaded
-  std::string image_id;              // made for this image by CreateImage; empty
+  std::string image_id;                    // made for this image by CreateImage; empty
   base::Micros started = 0;
   std::optional<base::Micros> completed;
 };

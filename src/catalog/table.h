@@ -119,17 +119,18 @@ struct MemberColumn<member> {
 #define KILN_ROW_EACH(...) __VA_OPT__(KILN_ROW_EXPAND(KILN_ROW_STEP(__VA_ARGS__)))
 #define KILN_ROW_STEP(first, ...) KILN_ROW_COLUMN(first), __VA_OPT__(KILN_ROW_AGAIN KILN_ROW_PARENS(__VA_ARGS__))
 #define KILN_ROW_AGAIN() KILN_ROW_STEP
-#define KILN_ROW_COLUMN(member)                                                         \
-  ::kiln::catalog::Column {                                                             \
-    #member, &::kiln::catalog::MemberColumn<&Self::member>::get, &::kiln::catalog::MemberColumn<&Self::member>::set \
+#define KILN_ROW_COLUMN(member)                                     \
+  ::kiln::catalog::Column {                                         \
+#member, &::kiln::catalog::MemberColumn < &Self::member> ::get, \
+        &::kiln::catalog::MemberColumn < &Self::member> ::set       \
   }
 
 // At global namespace scope.
-#define KILN_ROW(Type, table_name, keys, ...)                              \
-  template <>                                                              \
-  struct kiln::catalog::TableOf<Type> {                                    \
-    using Self = Type;                                                     \
-    static constexpr std::string_view name = table_name;                   \
-    static constexpr std::size_t key_columns = keys;                       \
+#define KILN_ROW(Type, table_name, keys, ...)                                          \
+  template <>                                                                          \
+  struct kiln::catalog::TableOf<Type> {                                                \
+    using Self = Type;                                                                 \
+    static constexpr std::string_view name = table_name;                               \
+    static constexpr std::size_t key_columns = keys;                                   \
     static constexpr ::kiln::catalog::Column columns[] = {KILN_ROW_EACH(__VA_ARGS__)}; \
   };

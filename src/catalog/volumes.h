@@ -9,13 +9,13 @@ struct Volume {
   std::string region, id;
   std::string account;
   std::string zone, host;
-  std::string state;        // creating available in-use deleting error
+  std::string state;  // creating available in-use deleting error
   std::int64_t size_gib = 0;
   std::string volume_type = "gp3";
   std::string snapshot_id;  // that it was made from, or empty
   bool encrypted = false;
   std::optional<int> iops, throughput;
-  std::int64_t epoch = 1;   // fence: raised each time another process is to serve the volume
+  std::int64_t epoch = 1;  // fence: raised each time another process is to serve the volume
   base::Micros created = 0;
 };
 

@@ -54,9 +54,12 @@ int import(const Common& common, const ImportOptions& options) {
   if (!file || ::fstat(file.get(), &status) != 0) {
     throw std::runtime_error("cannot read " + options.file + ": " + std::strerror(errno));
   }
-  boost::json::object request{{"command", "import"},          {"name", options.name},
-                              {"description", options.description}, {"format", options.format},
-                              {"architecture", options.architecture}, {"region", common.region},
+  boost::json::object request{{"command", "import"},
+                              {"name", options.name},
+                              {"description", options.description},
+                              {"format", options.format},
+                              {"architecture", options.architecture},
+                              {"region", common.region},
                               {"account", common.account}};
   if (S_ISREG(status.st_mode)) request["expected_bytes"] = status.st_size;
   ProgressBar bar(options.name);

@@ -62,10 +62,11 @@ void inspect_map_log(const base::Path& path) {
       blocks::replay_map_log([&](std::uint64_t offset, std::span<std::byte> out) { return file->read_at(offset, out); },
                              name, volume.size_bytes, boot_id, blocks::Replay::as_boot_allows),
       path);
-  fmt::print("map log      of generation {} of {}\nrecords      up to sequence {}, {} bytes\ntorn tail    {} bytes\n"
-             "sealed       {}\nthis boot    {}\nuncommitted  {}\n",
-             name.generation, name.volume, log.last_sequence, log.good_bytes, log.torn_bytes, log.sealed, log.same_boot,
-             log.uncommitted);
+  fmt::print(
+      "map log      of generation {} of {}\nrecords      up to sequence {}, {} bytes\ntorn tail    {} bytes\n"
+      "sealed       {}\nthis boot    {}\nuncommitted  {}\n",
+      name.generation, name.volume, log.last_sequence, log.good_bytes, log.torn_bytes, log.sealed, log.same_boot,
+      log.uncommitted);
 }
 
 void inspect_pack(const base::Path& path) {

@@ -10,14 +10,14 @@ namespace kiln::cli {
 
 int usage(const Common& common) {
   fmt::print("{:<23} {:>11} {:>11} {:>11} {:>11}  {}\n", "id", "logical", "data", "stored", "exclusive", "name");
-  const auto done = ask({.data_directory = common.data_directory,
-                         .request = {{"command", "usage"}, {"region", common.region}, {"account", common.account}}},
-                        [](const std::string&, const boost::json::object& item) {
-                          fmt::print("{:<23} {:>11} {:>11} {:>11} {:>11}  {}\n", text(item, "id"),
-                                     bytes(number(item, "logical_bytes")), bytes(number(item, "data_bytes")),
-                                     bytes(number(item, "stored_bytes")), bytes(number(item, "exclusive_bytes")),
-                                     text(item, "name"));
-                        });
+  const auto done =
+      ask({.data_directory = common.data_directory,
+           .request = {{"command", "usage"}, {"region", common.region}, {"account", common.account}}},
+          [](const std::string&, const boost::json::object& item) {
+            fmt::print("{:<23} {:>11} {:>11} {:>11} {:>11}  {}\n", text(item, "id"),
+                       bytes(number(item, "logical_bytes")), bytes(number(item, "data_bytes")),
+                       bytes(number(item, "stored_bytes")), bytes(number(item, "exclusive_bytes")), text(item, "name"));
+          });
   fmt::print("\nsnapshots hold {} of disks in {} of packs: {} live, {} condemned\n",
              bytes(number(done, "logical_bytes")), bytes(number(done, "store_bytes")),
              bytes(number(done, "live_bytes")), bytes(number(done, "condemned_bytes")));

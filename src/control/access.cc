@@ -11,16 +11,16 @@ void authorise(const Principal& principal, std::string_view service, std::string
   if (service == "ec2") {
     throw base::ApiError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403);
   }
-  throw base::ApiError("AccessDenied",
-                       "User: " + principal.arn + " is not authorized to perform: " + std::string(service) + ":" +
-                           std::string(action),
-                       403);
+  throw base::ApiError(
+      "AccessDenied",
+      "User: " + principal.arn + " is not authorized to perform: " + std::string(service) + ":" + std::string(action),
+      403);
 }
 
 void audit(const Audit& record) {
   base::log_info("audit", "{} {} {} {} {}:{} {}", record.request_id, record.source_ip,
-                 record.principal.arn.empty() ? "-" : record.principal.arn,
-                 record.region.empty() ? "-" : record.region, record.service, record.action, record.outcome);
+                 record.principal.arn.empty() ? "-" : record.principal.arn, record.region.empty() ? "-" : record.region,
+                 record.service, record.action, record.outcome);
 }
 
 }  // namespace kiln::control

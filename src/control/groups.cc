@@ -30,8 +30,8 @@ SecurityGroup find_group(catalog::Txn& txn, const Region& region, const std::str
   const auto network = ensure_default_network(txn, region, account);
   auto found = catalog::find_security_group_named(txn, region.name, network.vpc.id, name);
   if (!found) {
-    throw ApiError("InvalidGroup.NotFound", "The security group '" + name + "' does not exist in default VPC '" +
-                                                network.vpc.id + "'");
+    throw ApiError("InvalidGroup.NotFound",
+                   "The security group '" + name + "' does not exist in default VPC '" + network.vpc.id + "'");
   }
   return *found;
 }
@@ -75,11 +75,20 @@ SecurityGroup create_group(Region& region, const NewGroup& what) {
       throw ApiError("InvalidGroup.Duplicate",
                      "The security group '" + what.name + "' already exists for VPC '" + vpc_id + "'");
     }
-    SecurityGroup group{.region = region.name, .id = base::new_id("sg"), .account = what.account, .vpc_id = vpc_id,
-                        .name = what.name, .description = what.description, .created = region.clock.now()};
+    SecurityGroup group{.region = region.name,
+                        .id = base::new_id("sg"),
+                        .account = what.account,
+                        .vpc_id = vpc_id,
+                        .name = what.name,
+                        .description = what.description,
+                        .created = region.clock.now()};
     catalog::insert(txn, group);
-    catalog::insert(txn, SecurityGroupRule{.region = region.name, .id = base::new_id("sgr"), .group_id = group.id,
-                                           .egress = true, .protocol = "-1", .cidr = "0.0.0.0/0"});
+    catalog::insert(txn, SecurityGroupRule{.region = region.name,
+                                           .id = base::new_id("sgr"),
+                                           .group_id = group.id,
+                                           .egress = true,
+                                           .protocol = "-1",
+                                           .cidr = "0.0.0.0/0"});
     return group;
   });
 }

@@ -161,7 +161,8 @@ TEST(Images, deregistering_deletes_the_snapshots_that_no_other_image_uses) {
   EXPECT_EQ(deleted.at(0).code, "success");
   EXPECT_EQ(refusal_of([&] { deregister_image(region, world.alice, base.image_id, WithSnapshots::no); }),
             "InvalidAMIID.Unavailable");
-  EXPECT_EQ(refusal_of([&] { describe_images(region, world.alice, {.ids = {base.image_id}}); }), "InvalidAMIID.NotFound");
+  EXPECT_EQ(refusal_of([&] { describe_images(region, world.alice, {.ids = {base.image_id}}); }),
+            "InvalidAMIID.NotFound");
   EXPECT_TRUE(describe_snapshots(region, world.alice, {}).empty());
   const auto collected = collect(region, {.grace = 0});
   EXPECT_GT(collected.deleted_bytes, 0U);
@@ -179,7 +180,8 @@ TEST(Images, a_deregistered_one_lives_on_in_its_instances) {
   EXPECT_EQ(world.read(disks_of(world, instance).at(0).volume_id, 0, 1 << 20), Fixture::pattern(1 << 20, 1));
   terminate_instances(region, world.alice, {instance});
   ASSERT_TRUE(world.settle());
-  EXPECT_EQ(refusal_of([&] { describe_images(region, world.alice, {.ids = {base.image_id}}); }), "InvalidAMIID.NotFound");
+  EXPECT_EQ(refusal_of([&] { describe_images(region, world.alice, {.ids = {base.image_id}}); }),
+            "InvalidAMIID.NotFound");
   collect(region, {.grace = 0});
   EXPECT_EQ(usage(region).store_bytes, 0U);
 }

@@ -8,7 +8,7 @@
 namespace kiln::control {
 
 struct InstanceType {
-  std::string_view name;   // t3.nano
+  std::string_view name;  // t3.nano
   int vcpus = 1;
   std::int64_t memory_mib = 0;
   bool burstable = false;  // of a t family

@@ -20,8 +20,13 @@ void check_name(const std::string& name) {
 }
 
 KeyPair insert_key(Region& region, const std::string& account, const std::string& name, const SshKey& key) {
-  const KeyPair row{.region = region.name, .account = account, .name = name, .id = base::new_id("key"),
-                    .key_type = key.type, .fingerprint = key.fingerprint, .public_key = key.public_line,
+  const KeyPair row{.region = region.name,
+                    .account = account,
+                    .name = name,
+                    .id = base::new_id("key"),
+                    .key_type = key.type,
+                    .fingerprint = key.fingerprint,
+                    .public_key = key.public_line,
                     .created = region.clock.now()};
   region.catalog.run_in_txn([&](catalog::Txn& txn) {
     if (catalog::find_key_pair(txn, region.name, account, name)) {
@@ -66,9 +71,8 @@ std::optional<KeyPair> delete_key_pair(Region& region, const std::string& accoun
 }
 
 std::vector<KeyPair> key_pairs(Region& region, const std::string& account) {
-  return catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
-    return catalog::key_pairs_of(txn, region.name, account);
-  });
+  return catalog::in_read(region.catalog,
+                          [&](catalog::Txn& txn) { return catalog::key_pairs_of(txn, region.name, account); });
 }
 
 KeyPair key_pair(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& name) {

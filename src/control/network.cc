@@ -58,27 +58,43 @@ DefaultNetwork ensure_default_network(catalog::Txn& txn, const Region& region, c
     network.vpc = *found;
     network.subnets = catalog::select<catalog::Subnet>(
         txn, "WHERE region = $1 AND vpc_id = $2 AND is_default = 1 ORDER BY zone", {region.name, found->id});
-    network.group = catalog::find_security_group_named(txn, region.name, found->id, "default").value_or(
-        catalog::SecurityGroup{});
+    network.group =
+        catalog::find_security_group_named(txn, region.name, found->id, "default").value_or(catalog::SecurityGroup{});
     return network;
   }
-  network.vpc = {.region = region.name, .id = base::new_id("vpc"), .account = account,
-                 .cidr = free_vpc_cidr(txn, region), .is_default = true, .created = region.clock.now()};
+  network.vpc = {.region = region.name,
+                 .id = base::new_id("vpc"),
+                 .account = account,
+                 .cidr = free_vpc_cidr(txn, region),
+                 .is_default = true,
+                 .created = region.clock.now()};
   catalog::insert(txn, network.vpc);
   std::uint32_t address = parse_cidr(network.vpc.cidr).address;
   for (const auto& zone : region.zones) {
-    network.subnets.push_back({.region = region.name, .id = base::new_id("subnet"), .account = account,
-                               .vpc_id = network.vpc.id, .zone = zone, .cidr = dotted(address) + "/20",
+    network.subnets.push_back({.region = region.name,
+                               .id = base::new_id("subnet"),
+                               .account = account,
+                               .vpc_id = network.vpc.id,
+                               .zone = zone,
+                               .cidr = dotted(address) + "/20",
                                .is_default = true});
     catalog::insert(txn, network.subnets.back());
     address += subnet_addresses;
   }
-  network.group = {.region = region.name, .id = base::new_id("sg"), .account = account, .vpc_id = network.vpc.id,
-                   .name = "default", .description = "default VPC security group", .created = region.clock.now()};
+  network.group = {.region = region.name,
+                   .id = base::new_id("sg"),
+                   .account = account,
+                   .vpc_id = network.vpc.id,
+                   .name = "default",
+                   .description = "default VPC security group",
+                   .created = region.clock.now()};
   catalog::insert(txn, network.group);
   for (const bool egress : {false, true}) {
-    catalog::SecurityGroupRule rule{.region = region.name, .id = base::new_id("sgr"), .group_id = network.group.id,
-                                    .egress = egress, .protocol = "-1"};
+    catalog::SecurityGroupRule rule{.region = region.name,
+                                    .id = base::new_id("sgr"),
+                                    .group_id = network.group.id,
+                                    .egress = egress,
+                                    .protocol = "-1"};
     (egress ? rule.cidr : rule.source_group) = egress ? "0.0.0.0/0" : network.group.id;
     catalog::insert(txn, rule);
   }

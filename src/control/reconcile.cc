@@ -194,9 +194,8 @@ void Reconciler::forget_client_tokens(Region& region) {
   const base::Micros now = region.clock.now();
   base::Micros& next = next_forgetting_[region.name];
   if (now < next) return;
-  region.catalog.run_in_txn([&](catalog::Txn& txn) {
-    catalog::forget_client_tokens(txn, region.name, now - options_.keep_client_tokens);
-  });
+  region.catalog.run_in_txn(
+      [&](catalog::Txn& txn) { catalog::forget_client_tokens(txn, region.name, now - options_.keep_client_tokens); });
   next = now + forgetting_interval;
 }
 

@@ -123,13 +123,14 @@ TEST(Reconcile, forgets_client_tokens_a_day_after_their_first_use) {
   catalog::Database& catalog = world.region().catalog;
   const auto use = [&](const std::string& token, base::Micros ago) {
     catalog.run_in_txn([&](catalog::Txn& txn) {
-      catalog::remember_client_token(
-          txn, {world.region().name, world.alice.account, "RunInstances", token, "", "r-1", world.region().clock.now() - ago});
+      catalog::remember_client_token(txn, {world.region().name, world.alice.account, "RunInstances", token, "", "r-1",
+                                           world.region().clock.now() - ago});
     });
   };
   const auto known = [&](const std::string& token) {
     return catalog::in_read(catalog, [&](catalog::Txn& txn) {
-      return catalog::find_client_token(txn, world.region().name, world.alice.account, "RunInstances", token).has_value();
+      return catalog::find_client_token(txn, world.region().name, world.alice.account, "RunInstances", token)
+          .has_value();
     });
   };
   use("young", base::seconds(23 * 3600));

@@ -32,9 +32,9 @@ struct Region {
   blocks::Store& store;
   blocks::VolumeTable& idle_volumes;  // those that no disk server serves are opened here, for a job
   DiskServers& disk_servers;
-  hypervisor::Host& host;             // the one host of all zones, until there are more
+  hypervisor::Host& host;  // the one host of all zones, until there are more
   jobs::Runner& jobs;
-  const class Regions* regions = nullptr;  // all that this daemon serves, this one among them
+  const class Regions* regions = nullptr;      // all that this daemon serves, this one among them
   std::uint64_t guest_memory_limit_bytes = 0;  // a guest gets no more, whatever its type says; 0: no limit
 
   base::Path volumes_directory() const { return directory / "volumes"; }

@@ -213,7 +213,8 @@ TEST(Snapshots, deleting_one_while_it_is_uploaded_gives_its_cut_up) {
 TEST(Snapshots, one_that_an_image_names_cannot_be_deleted) {
   Fixture world;
   const auto made = world.import_disk("base", Fixture::pattern(1 << 20, 1));
-  EXPECT_EQ(refusal_of([&] { delete_snapshot(world.region(), world.alice, made.snapshot_id); }), "InvalidSnapshot.InUse");
+  EXPECT_EQ(refusal_of([&] { delete_snapshot(world.region(), world.alice, made.snapshot_id); }),
+            "InvalidSnapshot.InUse");
   deregister_image(world.region(), world.alice, made.image_id, WithSnapshots::no);
   delete_snapshot(world.region(), world.alice, made.snapshot_id);
   EXPECT_EQ(refusal_of([&] { delete_snapshot(world.region(), world.alice, made.snapshot_id); }),
@@ -230,13 +231,15 @@ TEST(Snapshots, another_account_neither_sees_nor_touches_them) {
   EXPECT_TRUE(describe_snapshots(region, world.bob, {.ids = {id}}).empty());
   EXPECT_EQ(refusal_of([&] { delete_snapshot(region, world.bob, id); }), "InvalidSnapshot.NotFound");
   EXPECT_EQ(refusal_of([&] { create_snapshot(region, world.bob, {.volume_id = volume}); }), "InvalidVolume.NotFound");
-  EXPECT_EQ(refusal_of([&] { create_volume(region, world.bob, {.volume = {.zone = "us-east-1a", .snapshot_id = id}}); }),
-            "InvalidSnapshot.NotFound");
+  EXPECT_EQ(
+      refusal_of([&] { create_volume(region, world.bob, {.volume = {.zone = "us-east-1a", .snapshot_id = id}}); }),
+      "InvalidSnapshot.NotFound");
   EXPECT_EQ(refusal_of([&] { describe_snapshots(region, world.bob, {.ids = {"snap-0123456789abcdef0"}}); }),
             "InvalidSnapshot.NotFound");
   EXPECT_EQ(describe_snapshots(region, world.alice, {.owners = {"self"}}).size(), 1U);
   EXPECT_TRUE(describe_snapshots(region, world.alice, {.owners = {world.bob.account}}).empty());
-  EXPECT_EQ(refusal_of([&] { describe_snapshots(region, world.alice, {.owners = {"me"}}); }), "InvalidUserID.Malformed");
+  EXPECT_EQ(refusal_of([&] { describe_snapshots(region, world.alice, {.owners = {"me"}}); }),
+            "InvalidUserID.Malformed");
 }
 
 }  // namespace

@@ -12,11 +12,11 @@ namespace {
 using base::ApiError;
 
 struct Kind {
-  std::string_view prefix;      // of ids
-  std::string_view type;        // as DescribeTags writes it
+  std::string_view prefix;  // of ids
+  std::string_view type;    // as DescribeTags writes it
   std::string_view table;
-  std::string_view not_found;   // error code
-  std::string_view words;       // "The image id '[ami-1]' does not exist"
+  std::string_view not_found;  // error code
+  std::string_view words;      // "The image id '[ami-1]' does not exist"
 };
 
 constexpr std::array kinds{
@@ -90,8 +90,12 @@ void add_tags(catalog::Txn& txn, const Region& region, const std::string& accoun
   check_tags(tags);
   std::vector<catalog::Tag> rows;
   for (const auto& [key, value] : tags) {
-    rows.push_back({.region = region.name, .account = account, .resource_id = resource_id, .key = key,
-                    .resource_type = resource_type(resource_id), .value = value});
+    rows.push_back({.region = region.name,
+                    .account = account,
+                    .resource_id = resource_id,
+                    .key = key,
+                    .resource_type = resource_type(resource_id),
+                    .value = value});
   }
   catalog::set_tags(txn, rows);
   if (tags_of(txn, region, account, resource_id).size() > 50) {

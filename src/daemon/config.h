@@ -15,7 +15,7 @@ struct RegionConfig {
 };
 
 struct AccountConfig {
-  std::string id;                      // 12 digits
+  std::string id;  // 12 digits
   std::string name;
   std::string access_key, secret_key;  // empty: made at first start
 };
@@ -28,12 +28,12 @@ struct Config {
   std::string hypervisor = "libvirt";    // libvirt or fake
   std::string libvirt_uri = "qemu:///system";
   std::string qemu = "/usr/bin/qemu-system-x86_64";
-  std::string socket_group;              // the group that QEMU runs as
-  std::string plugin;                    // nbdkit-kiln-plugin.so; empty: beside the program, or where packages put it
+  std::string socket_group;  // the group that QEMU runs as
+  std::string plugin;        // nbdkit-kiln-plugin.so; empty: beside the program, or where packages put it
   std::string vpc_cidr = "10.77.0.0/16";
   bool metadata_service = true;
   std::uint64_t guest_memory_limit_mib = 0;  // guests get no more, whatever their type says; 0: no limit
-  std::uint64_t cache_bytes = 64 << 20;  // of decoded chunks, per region
+  std::uint64_t cache_bytes = 64 << 20;      // of decoded chunks, per region
   std::string log_level = "info";
   std::vector<RegionConfig> regions = {{"us-east-1", {"us-east-1a", "us-east-1b", "us-east-1c"}},
                                        {"eu-west-1", {"eu-west-1a", "eu-west-1b", "eu-west-1c"}}};

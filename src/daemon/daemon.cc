@@ -57,12 +57,12 @@ std::string plugin_path(const Config& config) {
 
 std::unique_ptr<hypervisor::Host> make_host(const Config& config, base::Files& files) {
   if (config.hypervisor == "fake") return std::make_unique<hypervisor::FakeHost>();
-  return std::make_unique<hypervisor::LibvirtHost>(hypervisor::LibvirtOptions{
-      .uri = config.libvirt_uri,
-      .directory = config.data / "host",
-      .owner = data_id(files, config),
-      .qemu = config.qemu,
-      .disk_servers = {.plugin = plugin_path(config), .socket_group = config.socket_group}});
+  return std::make_unique<hypervisor::LibvirtHost>(
+      hypervisor::LibvirtOptions{.uri = config.libvirt_uri,
+                                 .directory = config.data / "host",
+                                 .owner = data_id(files, config),
+                                 .qemu = config.qemu,
+                                 .disk_servers = {.plugin = plugin_path(config), .socket_group = config.socket_group}});
 }
 
 control::Principal operator_of(const Config& config) {
@@ -75,7 +75,9 @@ control::Principal operator_of(const Config& config) {
 // Members stand in the order in which they start: each uses only those above it, and is destroyed before them.
 struct Daemon::Parts {
   explicit Parts(const Config& c)
-      : config(c), lock(lock_data(files, config)), catalog(catalog::open_sqlite(config.data / "catalog.db", clock)),
+      : config(c),
+        lock(lock_data(files, config)),
+        catalog(catalog::open_sqlite(config.data / "catalog.db", clock)),
         host(make_host(config, files)),
         runner(*catalog, clock, {.owner = base::new_uuid(), .workers = job_workers, .sole_owner = true}),
         shared{clock, files, *catalog, *host, runner} {}
@@ -116,24 +118,24 @@ struct Daemon::Parts {
     control::add_image_jobs(runner, regions);
     control::add_instance_jobs(runner, regions, {.network_ready = network_ready()});
     runner.run();
-    reconciler = std::make_unique<control::Reconciler>(
-        regions, control::Reconciler::Options{.network_ready = network_ready()});
+    reconciler =
+        std::make_unique<control::Reconciler>(regions, control::Reconciler::Options{.network_ready = network_ready()});
     reconciler->start();
   }
 
   void start_server(std::vector<base::Fd> inherited) {
     dispatch = std::make_unique<services::Dispatch>(regions, *catalog, clock);
-    server = std::make_unique<http::Server>(http::Options{
-        .handler = [this](http::Request& request) { return dispatch->answer(request); },
-        .admit = [this](const http::Request& request) { return dispatch->admit(request); },
-        .refuse = services::Dispatch::refuse});
-    const auto tls = config.tls_certificate.empty()
-                         ? std::nullopt
-                         : std::optional(http::Tls{config.tls_certificate, config.tls_key});
+    server = std::make_unique<http::Server>(
+        http::Options{.handler = [this](http::Request& request) { return dispatch->answer(request); },
+                      .admit = [this](const http::Request& request) { return dispatch->admit(request); },
+                      .refuse = services::Dispatch::refuse});
+    const auto tls = config.tls_certificate.empty() ? std::nullopt
+                                                    : std::optional(http::Tls{config.tls_certificate, config.tls_key});
     std::vector<http::ListenerId> listeners;
     for (auto& socket : inherited) listeners.push_back(server->adopt(std::move(socket), tls));
     if (listeners.empty()) listeners.push_back(server->listen({.host = config.address, .port = config.port}, tls));
-    url = std::string(tls ? "https" : "http") + "://" + config.address + ":" + std::to_string(server->port(listeners.front()));
+    url = std::string(tls ? "https" : "http") + "://" + config.address + ":" +
+          std::to_string(server->port(listeners.front()));
   }
 };
 
@@ -141,8 +143,8 @@ Daemon::Daemon(const Config& config, std::vector<base::Fd> inherited) : parts_(s
   ensure_accounts(*parts_->catalog, parts_->clock, config);
   write_credentials(*parts_->catalog, parts_->files, config);
   parts_->start_regions();
-  parts_->operators = std::make_unique<services::operators::Server>(parts_->regions, operator_of(config),
-                                                                    config.data / "kilnd.sock");
+  parts_->operators =
+      std::make_unique<services::operators::Server>(parts_->regions, operator_of(config), config.data / "kilnd.sock");
   parts_->operators->start();
   parts_->start_server(std::move(inherited));
 }

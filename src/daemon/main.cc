@@ -44,8 +44,9 @@ int serve(const Config& config) {
 
 int main(int count, char** arguments) {
   CLI::App app("kilnd: the control plane of one or more regions");
-  app.footer("Examples:\n  kilnd --data /var/lib/kiln\n  kilnd --data ./data --port 0 --hypervisor fake\n"
-             "  kilnd --config /etc/kiln/kiln.toml\n");
+  app.footer(
+      "Examples:\n  kilnd --data /var/lib/kiln\n  kilnd --data ./data --port 0 --hypervisor fake\n"
+      "  kilnd --config /etc/kiln/kiln.toml\n");
   std::string file, data, listen, hypervisor, libvirt;
   int port = -1;
   app.add_option("--config", file, "configuration file (TOML)");

@@ -33,21 +33,21 @@ RegionParts::RegionParts(const Config& config, const RegionConfig& region, const
 }
 
 std::unique_ptr<control::Region> RegionParts::region(const control::Regions& all) const {
-  return std::unique_ptr<control::Region>(new control::Region{.name = region_.name,
-                                                              .zones = region_.zones,
-                                                              .vpc_cidr_base = config_.vpc_cidr,
-                                                              .directory = directory_,
-                                                              .clock = shared_.clock,
-                                                              .files = shared_.files,
-                                                              .catalog = shared_.catalog,
-                                                              .store = *store_,
-                                                              .idle_volumes = *idle_volumes_,
-                                                              .disk_servers = *disk_servers_,
-                                                              .host = shared_.host,
-                                                              .jobs = shared_.jobs,
-                                                              .regions = &all,
-                                                              .guest_memory_limit_bytes =
-                                                                  config_.guest_memory_limit_mib << 20});
+  return std::unique_ptr<control::Region>(
+      new control::Region{.name = region_.name,
+                          .zones = region_.zones,
+                          .vpc_cidr_base = config_.vpc_cidr,
+                          .directory = directory_,
+                          .clock = shared_.clock,
+                          .files = shared_.files,
+                          .catalog = shared_.catalog,
+                          .store = *store_,
+                          .idle_volumes = *idle_volumes_,
+                          .disk_servers = *disk_servers_,
+                          .host = shared_.host,
+                          .jobs = shared_.jobs,
+                          .regions = &all,
+                          .guest_memory_limit_bytes = config_.guest_memory_limit_mib << 20});
 }
 
 }  // namespace kiln::daemon

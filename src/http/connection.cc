@@ -90,9 +90,7 @@ class Connection {
   class Reader final : public BodyReader {
    public:
     explicit Reader(Connection& connection) : connection_(connection) {}
-    std::size_t read(std::span<std::byte> out) override {
-      return connection_.wait_for(connection_.read_body(out));
-    }
+    std::size_t read(std::span<std::byte> out) override { return connection_.wait_for(connection_.read_body(out)); }
 
    private:
     Connection& connection_;
@@ -181,8 +179,8 @@ class Connection {
     if (admission.stream) {
       request.stream = &reader;
     } else {
-      const bool fits = co_await read_buffered(request.body, admission.body_bytes > 0 ? admission.body_bytes
-                                                                                       : limits_.body_bytes);
+      const bool fits =
+          co_await read_buffered(request.body, admission.body_bytes > 0 ? admission.body_bytes : limits_.body_bytes);
       if (!fits) {
         const Response refused = refusal(options, 413, request);
         co_await respond(refused, false);

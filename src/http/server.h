@@ -21,11 +21,11 @@
 namespace kiln::http {
 
 struct Limits {
-  std::size_t header_bytes = 64 << 10;   // more is 431
-  std::size_t body_bytes = 1 << 20;      // of a buffered body; more is 413
-  std::size_t connections = 1000;        // at once; one more is answered 503 and closed
+  std::size_t header_bytes = 64 << 10;  // more is 431
+  std::size_t body_bytes = 1 << 20;     // of a buffered body; more is 413
+  std::size_t connections = 1000;       // at once; one more is answered 503 and closed
   std::size_t request_threads = 16;
-  std::size_t request_queue = 128;       // requests that wait for a thread; one more is answered 503
+  std::size_t request_queue = 128;                // requests that wait for a thread; one more is answered 503
   std::chrono::milliseconds header_time{30'000};  // to send a header, from the connection or its last response on
   std::chrono::milliseconds body_time{60'000};    // to send a buffered body, or to move one piece of a streamed one
   std::chrono::milliseconds write_time{60'000};   // to take a response, or a piece of a streamed one

@@ -189,8 +189,7 @@ TEST(Server, a_header_over_the_limit_is_431) {
 TEST(Server, what_is_not_http_is_400) {
   Fixture f(echo);
   for (const char* text : {"\x16\x03\x01\x02\x01\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
-                           "GET / HTTP/1.1\r\nBad Header: x\r\n\r\n",
-                           "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+                           "GET / HTTP/1.1\r\nBad Header: x\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
                            "POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
     EXPECT_TRUE(is_status(f.client().ask(text), 400)) << text;
   }
@@ -273,9 +272,9 @@ Response count_stream(Request& request) {
 }
 
 TEST(Server, a_streamed_body_may_be_larger_than_any_buffer) {
-  Fixture f(Options{.limits = {.body_bytes = 1000},
-                    .handler = count_stream,
-                    .admit = [](const Request& r) { return Admission{.stream = r.path == "/stream"}; }});
+  Fixture f(Options{.limits = {.body_bytes = 1000}, .handler = count_stream, .admit = [](const Request& r) {
+                      return Admission{.stream = r.path == "/stream"};
+                    }});
   Client client = f.client();
   const std::string body(30 << 20, 'x');
   client.send("PUT /stream HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
@@ -416,10 +415,10 @@ TEST(Server, an_address_that_cannot_be_had_is_said) {
 
 TEST(Server, speaks_tls_when_it_has_a_certificate) {
   const std::string name = ::testing::TempDir() + "kiln-tls-" + std::to_string(::getpid());
-  const auto made = base::run({.arguments = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                                             "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=kiln", "-keyout",
-                                             name + ".key", "-out", name + ".crt"}},
-                              10s);
+  const auto made =
+      base::run({.arguments = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                               "-nodes", "-subj", "/CN=kiln", "-keyout", name + ".key", "-out", name + ".crt"}},
+                10s);
   ASSERT_EQ(made.exit_code, 0) << made.output;
   Server server({.handler = [](Request& r) { return Response{.body = r.secure ? "tls" : "plain"}; }});
   const ListenerId listener = server.listen({}, Tls{.certificate_file = name + ".crt", .key_file = name + ".key"});

@@ -147,9 +147,15 @@ void DiskServers::start(const DiskServer& server) const {
   // With LISTEN_FDS nbdkit ends with its parent (1.32 asks the kernel for it); its parent is init by then, because
   // start_detached leaves no other. LISTEN_PID must be nbdkit's own pid, which only a program that becomes nbdkit can
   // know beforehand.
-  std::vector<std::string> arguments = {
-      "/bin/sh", "-c", R"(LISTEN_PID=$$ LISTEN_FDS=1 exec "$@")", "sh", options_.nbdkit, "--foreground",
-      "--pidfile", pid_file(server), options_.plugin};
+  std::vector<std::string> arguments = {"/bin/sh",
+                                        "-c",
+                                        R"(LISTEN_PID=$$ LISTEN_FDS=1 exec "$@")",
+                                        "sh",
+                                        options_.nbdkit,
+                                        "--foreground",
+                                        "--pidfile",
+                                        pid_file(server),
+                                        options_.plugin};
   for (const auto& parameter : server.plugin_parameters) arguments.push_back(parameter);
   if (options_.control) arguments.push_back("control-fd=" + std::to_string(control_fd));
   try {

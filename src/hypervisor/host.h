@@ -21,8 +21,8 @@ class HostError : public std::runtime_error {
 
 // One network per VPC. Guests get addresses by DHCP from reservations; 169.254.169.254 answers on its bridge.
 struct Network {
-  std::string vpc_id;   // vpc-...; the libvirt network and bridge names derive from it
-  std::string cidr;     // 10.77.0.0/16
+  std::string vpc_id;  // vpc-...; the libvirt network and bridge names derive from it
+  std::string cidr;    // 10.77.0.0/16
 };
 
 struct Nic {
@@ -34,27 +34,27 @@ struct Nic {
 // The process that serves an instance's volumes, one per instance.
 struct DiskServer {
   std::string instance_id;
-  std::string run_directory;             // <data>/run/<instance>: nbd.sock, ctl.sock, nbdkit.log, nbdkit.pid
+  std::string run_directory;                   // <data>/run/<instance>: nbd.sock, ctl.sock, nbdkit.log, nbdkit.pid
   std::vector<std::string> plugin_parameters;  // key=value, passed to the nbdkit plugin
 };
 
 struct Disk {
-  std::string volume_id;      // the NBD export name and, without its dash, the disk's serial
-  std::string device;         // vda, vdb: the target in the guest
-  std::string socket;         // the instance's nbd.sock
+  std::string volume_id;  // the NBD export name and, without its dash, the disk's serial
+  std::string device;     // vda, vdb: the target in the guest
+  std::string socket;     // the instance's nbd.sock
 };
 
 enum class Power { absent, off, running, paused };  // paused: an I/O error stopped it, or somebody did
 
 struct DomainSpec {
   std::string instance_id;
-  std::string uuid;           // starts with ec2, as EC2's do: guests find their metadata service by it
+  std::string uuid;  // starts with ec2, as EC2's do: guests find their metadata service by it
   std::string instance_type;
   int vcpus = 1;
   std::uint64_t memory_bytes = 0;
-  std::vector<Disk> disks;    // the first is booted
+  std::vector<Disk> disks;  // the first is booted
   Nic nic;
-  std::string console_log;    // file that receives the serial console, appended to across boots
+  std::string console_log;  // file that receives the serial console, appended to across boots
 };
 
 // Why a domain is off or paused, as far as it makes a difference to anybody.
@@ -74,7 +74,7 @@ struct DomainState {
 };
 
 struct DiskStatistics {
-  std::string device;         // vda
+  std::string device;  // vda
   std::uint64_t reads = 0, read_bytes = 0, writes = 0, written_bytes = 0, flushes = 0;
 };
 
@@ -110,11 +110,11 @@ class Host {
   // Defines and starts; returns when the vCPU runs. What runs already is left alone, what is paused is resumed.
   virtual void start(const DomainSpec& spec) = 0;
   virtual void press_power_button(const std::string& instance_id) = 0;  // ACPI: asks the guest to shut down
-  virtual void reset(const std::string& instance_id) = 0;      // the reset button; an error unless it runs
-  virtual void power_off(const std::string& instance_id) = 0;  // pulls the plug; the definition stays
+  virtual void reset(const std::string& instance_id) = 0;               // the reset button; an error unless it runs
+  virtual void power_off(const std::string& instance_id) = 0;           // pulls the plug; the definition stays
   // After an I/O error stopped it: tries for up to 30 seconds, until it keeps running. Needs its disk server back.
   virtual void resume(const std::string& instance_id) = 0;
-  virtual void remove(const std::string& instance_id) = 0;     // pulls the plug and undefines
+  virtual void remove(const std::string& instance_id) = 0;  // pulls the plug and undefines
   // Live and in the definition. detach_disk returns when the guest let go, and is an error when it does not.
   virtual void attach_disk(const std::string& instance_id, const Disk& disk) = 0;
   virtual void detach_disk(const std::string& instance_id, const Disk& disk) = 0;

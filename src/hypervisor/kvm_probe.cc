@@ -58,9 +58,9 @@ bool set_registers(int vcpu, Mode mode, std::uint8_t* memory) {
       std::memcpy(memory + page_tables_at + level * 0x1000, &entries[level], sizeof entries[level]);
     }
     system.cr3 = page_tables_at;
-    system.cr4 |= 1U << 5;                   // physical address extension
-    system.cr0 |= 1U << 31;                  // paging
-    system.efer |= (1U << 8) | (1U << 10);   // long mode, enabled and active
+    system.cr4 |= 1U << 5;                  // physical address extension
+    system.cr0 |= 1U << 31;                 // paging
+    system.efer |= (1U << 8) | (1U << 10);  // long mode, enabled and active
   }
   if (::ioctl(vcpu, KVM_SET_SREGS, &system) != 0) return false;
   kvm_regs registers{};

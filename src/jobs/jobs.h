@@ -79,7 +79,7 @@ struct Start {
 class Runner {
  public:
   struct Options {
-    std::string owner;          // this daemon's id, new at each start
+    std::string owner;  // this daemon's id, new at each start
     int workers = 4;
     base::Micros lease = base::seconds(30);
     // Called before and after each step with "kind/step/before" or "kind/step/after", and "kind/step/undo/before" or

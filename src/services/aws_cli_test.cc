@@ -48,8 +48,8 @@ class AwsCli : public ::testing::Test {
   base::SystemClock clock_;
   const std::vector<Service> services_{sts::service()};
   const Dispatch dispatch_{world_.regions(), world_.region().catalog, clock_, services_};
-  http::Server server_{{.handler = [this](http::Request& request) { return dispatch_.answer(request); },
-                        .refuse = Dispatch::refuse}};
+  http::Server server_{
+      {.handler = [this](http::Request& request) { return dispatch_.answer(request); }, .refuse = Dispatch::refuse}};
   std::string url_;
 };
 

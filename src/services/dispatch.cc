@@ -18,8 +18,7 @@ using base::ApiError;
 struct Dispatch::Incoming {
   const http::Request& http;
   const std::string id = base::new_uuid();
-  const wire::SignedParts parts{
-      .method = http.method, .path = http.path, .query = http.query, .headers = http.headers};
+  const wire::SignedParts parts{.method = http.method, .path = http.path, .query = http.query, .headers = http.headers};
   wire::Params params = {};
   std::string action = {};
   std::optional<wire::Claim> claim = {};

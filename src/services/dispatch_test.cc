@@ -117,11 +117,10 @@ class DispatchTest : public ::testing::Test {
     world_.region().catalog.run_in_txn([](catalog::Txn& txn) {
       catalog::insert(txn, catalog::Account{.id = "123456789012", .name = "one"});
       const auto add = [&](const char* id, const char* principal, bool active) {
-        catalog::insert(txn, catalog::AccessKey{.id = id,
-                                                .secret = "secret",
-                                                .account = "123456789012",
-                                                .principal = principal,
-                                                .active = active});
+        catalog::insert(
+            txn,
+            catalog::AccessKey{
+                .id = id, .secret = "secret", .account = "123456789012", .principal = principal, .active = active});
       };
       add("AKIAROOT", "arn:aws:iam::123456789012:root", true);
       add("AKIAOFF", "arn:aws:iam::123456789012:root", false);

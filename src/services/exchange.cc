@@ -36,8 +36,9 @@ http::Response to_http(wire::Reply reply, const std::string& id) {
 }
 
 http::Response to_http(StreamedAnswer answer, const std::string& id) {
-  return with_id({.headers = std::move(answer.headers), .stream = std::move(answer.write), .stream_length = answer.length},
-                 id, std::move(answer.content_type));
+  return with_id(
+      {.headers = std::move(answer.headers), .stream = std::move(answer.write), .stream_length = answer.length}, id,
+      std::move(answer.content_type));
 }
 
 }  // namespace kiln::services

@@ -66,8 +66,7 @@ const Service* identify_service(const std::vector<Service>& services, const http
 
 wire::Dialect fallback_dialect(const http::Request& request) {
   if (is_json(request)) return {.protocol = wire::Protocol::json_1_1};
-  return {.protocol = wire::Protocol::query,
-          .xml_namespace = "http://webservices.amazon.com/AWSFault/2005-15-09"};
+  return {.protocol = wire::Protocol::query, .xml_namespace = "http://webservices.amazon.com/AWSFault/2005-15-09"};
 }
 
 int status_of(const std::string& code, int status) {

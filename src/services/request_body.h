@@ -14,8 +14,8 @@
 
 namespace kiln::services {
 
-// How long a streamed body is. Throws ApiError MissingContentLength when only its end would say so: then a handler could
-// take all of a body and make something of it before the digest is known to be wrong.
+// How long a streamed body is. Throws ApiError MissingContentLength when only its end would say so: then a handler
+// could take all of a body and make something of it before the digest is known to be wrong.
 std::uint64_t length_of_streamed(const http::Request& request);
 
 // Null for an operation that takes its whole body in its request. signed_digest is what authenticate() said of a body

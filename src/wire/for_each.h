@@ -4,6 +4,8 @@
 // One macro per count, eight arguments at a time: the usual recursive form costs more to preprocess and buries a
 // misspelt argument under hundreds of lines of expansion notes.
 
+// The lists below are set by hand.
+// clang-format off
 #define KILN_FOR_EACH(macro, ...) KILN_EACH_JOIN(KILN_EACH_, KILN_COUNT(__VA_ARGS__))(macro, __VA_ARGS__)
 #define KILN_EACH_JOIN(a, b) KILN_EACH_JOIN_(a, b)
 #define KILN_EACH_JOIN_(a, b) a##b
@@ -149,3 +151,4 @@
 #define KILN_EACH_126(m, a,b,c,d,e,f,g,h, ...) m(a) m(b) m(c) m(d) m(e) m(f) m(g) m(h) KILN_EACH_118(m, __VA_ARGS__)
 #define KILN_EACH_127(m, a,b,c,d,e,f,g,h, ...) m(a) m(b) m(c) m(d) m(e) m(f) m(g) m(h) KILN_EACH_119(m, __VA_ARGS__)
 #define KILN_EACH_128(m, a,b,c,d,e,f,g,h, ...) m(a) m(b) m(c) m(d) m(e) m(f) m(g) m(h) KILN_EACH_120(m, __VA_ARGS__)
+// clang-format on

@@ -71,10 +71,8 @@ class Decoder {
  private:
   void decode(const json::value& from, const Type& type, void* value) {
     switch (type.kind) {
-      case Kind::optional:
-        return decode(from, type.element(), type.append(value));
-      case Kind::structure:
-        return structure(from, type, value);
+      case Kind::optional: return decode(from, type.element(), type.append(value));
+      case Kind::structure: return structure(from, type, value);
       case Kind::list: {
         if (!from.is_array()) refuse(path_ + " is not a list.");
         for (const json::value& element : from.get_array()) decode(element, type.element(), type.append(value));
@@ -91,8 +89,7 @@ class Decoder {
 
 void encode_value(JsonNames names, const Type& type, const void* value, std::string& out) {
   switch (type.kind) {
-    case Kind::structure:
-      return encode_json(names, type, value, out);
+    case Kind::structure: return encode_json(names, type, value, out);
     case Kind::list: {
       const std::size_t count = type.size(value);
       out += '[';
@@ -104,13 +101,13 @@ void encode_value(JsonNames names, const Type& type, const void* value, std::str
       return;
     }
     case Kind::optional:
-      if (type.size(value) == 0) out += "null";
-      else encode_value(names, type.element(), type.get(value, 0), out);
+      if (type.size(value) == 0)
+        out += "null";
+      else
+        encode_value(names, type.element(), type.get(value, 0), out);
       return;
-    case Kind::text:
-      return append_json_text(*static_cast<const std::string*>(value), out);
-    case Kind::blob:
-      return append_json_text(base::to_base64(static_cast<const Blob*>(value)->bytes), out);
+    case Kind::text: return append_json_text(*static_cast<const std::string*>(value), out);
+    case Kind::blob: return append_json_text(base::to_base64(static_cast<const Blob*>(value)->bytes), out);
     case Kind::timestamp: {
       const double seconds = static_cast<double>(static_cast<const Timestamp*>(value)->micros) / 1e6;
       return print_scalar(Kind::real, &seconds, out);
@@ -122,8 +119,7 @@ void encode_value(JsonNames names, const Type& type, const void* value, std::str
         return;
       }
       [[fallthrough]];
-    default:
-      return print_scalar(type.kind, value, out);
+    default: return print_scalar(type.kind, value, out);
   }
 }
 

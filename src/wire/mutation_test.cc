@@ -55,7 +55,9 @@ class Mutator {
     const std::size_t at = below(text.size() + 1);
     const std::size_t count = std::min(text.size() - at, 1 + below(8));
     switch (below(5)) {
-      case 0: if (at < text.size()) text[at] = static_cast<char>(random_()); break;
+      case 0:
+        if (at < text.size()) text[at] = static_cast<char>(random_());
+        break;
       case 1: text.insert(at, 1, telling[below(telling.size())]); break;
       case 2: text.erase(at, count); break;
       case 3: text.insert(at, text.substr(at, count)); break;
@@ -75,19 +77,18 @@ void try_damaged(const std::vector<std::string>& texts, const std::function<void
 }
 
 TEST(Mutation, queries_are_decoded_or_refused) {
-  try_damaged(
-      {"Name=a&Id.1=b&Id.2=c&Child.1.Name=d&Child.2.Child.1.Count=7", "Id.member.1=x&Flag=true&At=2026-01-02T03:04:05Z",
-       "Blob=aGVsbG8%3D&Count=-5&Child.10.Id.3=%C3%BC+z"},
-      [](const std::string& text) {
-        for (const Lists lists : {Lists::flattened, Lists::members}) {
-          try {
-            Node node;
-            decode_query(Params::parse(text), lists, type_of<Node>(), &node);
-          } catch (const base::ApiError& error) {
-            EXPECT_FALSE(error.code().empty());
-          }
-        }
-      });
+  try_damaged({"Name=a&Id.1=b&Id.2=c&Child.1.Name=d&Child.2.Child.1.Count=7",
+               "Id.member.1=x&Flag=true&At=2026-01-02T03:04:05Z", "Blob=aGVsbG8%3D&Count=-5&Child.10.Id.3=%C3%BC+z"},
+              [](const std::string& text) {
+                for (const Lists lists : {Lists::flattened, Lists::members}) {
+                  try {
+                    Node node;
+                    decode_query(Params::parse(text), lists, type_of<Node>(), &node);
+                  } catch (const base::ApiError& error) {
+                    EXPECT_FALSE(error.code().empty());
+                  }
+                }
+              });
 }
 
 TEST(Mutation, json_is_decoded_or_refused) {

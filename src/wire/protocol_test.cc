@@ -95,10 +95,10 @@ TEST(Xml, no_text_breaks_the_document) {
   EXPECT_EQ(escaped(std::string_view("\0\x01\x1F", 3)), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
   EXPECT_EQ(escaped("gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80"), "gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80");
   EXPECT_EQ(escaped("\xFF"), "\xEF\xBF\xBD");
-  EXPECT_EQ(escaped("\xC3"), "\xEF\xBF\xBD");                          // cut short
-  EXPECT_EQ(escaped("\xC0\xBC"), "\xEF\xBF\xBD\xEF\xBF\xBD");          // an overlong '<'
+  EXPECT_EQ(escaped("\xC3"), "\xEF\xBF\xBD");                                  // cut short
+  EXPECT_EQ(escaped("\xC0\xBC"), "\xEF\xBF\xBD\xEF\xBF\xBD");                  // an overlong '<'
   EXPECT_EQ(escaped("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");  // a surrogate
-  EXPECT_EQ(escaped("\xEF\xBF\xBE"), "\xEF\xBF\xBD");                  // U+FFFE
+  EXPECT_EQ(escaped("\xEF\xBF\xBE"), "\xEF\xBF\xBD");                          // U+FFFE
 }
 
 TEST(Failure, is_worded_as_each_protocol_words_it) {
@@ -120,9 +120,14 @@ TEST(Failure, is_worded_as_each_protocol_words_it) {
 }
 
 TEST(Json, reads_back_what_it_writes) {
-  const Put put{.parameter_name = "a\"\\\n\x01\xC3\xBC", .count = -9'007'199'254'740'993, .ratio = 0.1,
-                .blob = {std::string("\0\xFF", 2)}, .at = Timestamp{1'500'000}, .tags = {{"k", "v"}, {"", ""}},
-                .overwrite = false, .checksum = "not in the body"};
+  const Put put{.parameter_name = "a\"\\\n\x01\xC3\xBC",
+                .count = -9'007'199'254'740'993,
+                .ratio = 0.1,
+                .blob = {std::string("\0\xFF", 2)},
+                .at = Timestamp{1'500'000},
+                .tags = {{"k", "v"}, {"", ""}},
+                .overwrite = false,
+                .checksum = "not in the body"};
   for (const JsonNames names : {JsonNames::upper, JsonNames::lower}) {
     std::string text;
     encode_json(names, type_of<Put>(), &put, text);

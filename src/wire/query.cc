@@ -40,8 +40,7 @@ class Decoder {
         if (named) decode(held, type.append(value));
         return;
       }
-      case Kind::list:
-        return list(type, value);
+      case Kind::list: return list(type, value);
       case Kind::structure:
         if (params_.has_under(path_)) structure(type, value);
         return;

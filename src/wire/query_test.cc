@@ -80,9 +80,7 @@ TEST(Query, fills_scalars_of_every_kind) {
   EXPECT_EQ(got.return_, "a+b c");
 }
 
-TEST(Query, an_exact_name_replaces_the_derived_one) {
-  EXPECT_EQ(decode("VPCId=vpc-1&VpcId=vpc-2").vpc_id, "vpc-1");
-}
+TEST(Query, an_exact_name_replaces_the_derived_one) { EXPECT_EQ(decode("VPCId=vpc-1&VpcId=vpc-2").vpc_id, "vpc-1"); }
 
 TEST(Query, fills_lists_of_structures_with_lists) {
   const auto got = decode("Filter.1.Name=state&Filter.1.Value.1=available&Filter.1.Value.2=pending&Filter.2.Name=x");
@@ -98,8 +96,9 @@ TEST(Query, sparse_indexes_come_in_the_order_of_their_numbers) {
 }
 
 TEST(Query, fills_nested_optionals) {
-  const auto got = decode("BlockDeviceMapping.1.DeviceName=/dev/xvda&BlockDeviceMapping.1.Ebs.VolumeSize=8&"
-                          "BlockDeviceMapping.2.DeviceName=/dev/sdb&Ebs.Encrypted=false");
+  const auto got = decode(
+      "BlockDeviceMapping.1.DeviceName=/dev/xvda&BlockDeviceMapping.1.Ebs.VolumeSize=8&"
+      "BlockDeviceMapping.2.DeviceName=/dev/sdb&Ebs.Encrypted=false");
   ASSERT_EQ(got.block_device_mapping.size(), 2u);
   EXPECT_EQ(got.block_device_mapping[0].ebs->volume_size, 8);
   EXPECT_FALSE(got.block_device_mapping[0].ebs->snapshot_id);

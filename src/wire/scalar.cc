@@ -38,17 +38,11 @@ bool is_scalar(Kind kind) { return kind != Kind::optional && kind != Kind::list 
 
 bool parse_scalar(Kind kind, std::string_view text, void* value) {
   switch (kind) {
-    case Kind::text:
-      static_cast<std::string*>(value)->assign(text);
-      return true;
-    case Kind::boolean:
-      return parse_boolean(text, value);
-    case Kind::int32:
-      return parse_number<int>(text, value);
-    case Kind::int64:
-      return parse_number<std::int64_t>(text, value);
-    case Kind::real:
-      return parse_number<double>(text, value) && std::isfinite(*static_cast<double*>(value));
+    case Kind::text: static_cast<std::string*>(value)->assign(text); return true;
+    case Kind::boolean: return parse_boolean(text, value);
+    case Kind::int32: return parse_number<int>(text, value);
+    case Kind::int64: return parse_number<std::int64_t>(text, value);
+    case Kind::real: return parse_number<double>(text, value) && std::isfinite(*static_cast<double*>(value));
     case Kind::timestamp: {
       const auto time = base::from_iso8601(text);
       if (time) static_cast<Timestamp*>(value)->micros = *time;
@@ -59,33 +53,20 @@ bool parse_scalar(Kind kind, std::string_view text, void* value) {
       if (bytes) static_cast<Blob*>(value)->bytes = std::move(*bytes);
       return bytes.has_value();
     }
-    default:
-      return false;
+    default: return false;
   }
 }
 
 void print_scalar(Kind kind, const void* value, std::string& out) {
   switch (kind) {
-    case Kind::text:
-      out += *static_cast<const std::string*>(value);
-      return;
-    case Kind::boolean:
-      out += *static_cast<const bool*>(value) ? "true" : "false";
-      return;
-    case Kind::int32:
-      return print_number<int>(value, out);
-    case Kind::int64:
-      return print_number<std::int64_t>(value, out);
-    case Kind::real:
-      return print_number<double>(value, out);
-    case Kind::timestamp:
-      out += base::to_iso8601(static_cast<const Timestamp*>(value)->micros);
-      return;
-    case Kind::blob:
-      out += base::to_base64(static_cast<const Blob*>(value)->bytes);
-      return;
-    default:
-      return;
+    case Kind::text: out += *static_cast<const std::string*>(value); return;
+    case Kind::boolean: out += *static_cast<const bool*>(value) ? "true" : "false"; return;
+    case Kind::int32: return print_number<int>(value, out);
+    case Kind::int64: return print_number<std::int64_t>(value, out);
+    case Kind::real: return print_number<double>(value, out);
+    case Kind::timestamp: out += base::to_iso8601(static_cast<const Timestamp*>(value)->micros); return;
+    case Kind::blob: out += base::to_base64(static_cast<const Blob*>(value)->bytes); return;
+    default: return;
   }
 }
 

@@ -127,8 +127,7 @@ Claim read_presigned(std::string_view query) {
   read_signature(required(query, "X-Amz-Signature"), claim);
   read_time(required(query, "X-Amz-Date"), claim);
   const std::string lifetime = parameter(query, "X-Amz-Expires").value_or("900");
-  const auto [end, error] =
-      std::from_chars(lifetime.data(), lifetime.data() + lifetime.size(), claim.lifetime_seconds);
+  const auto [end, error] = std::from_chars(lifetime.data(), lifetime.data() + lifetime.size(), claim.lifetime_seconds);
   if (error != std::errc() || end != lifetime.data() + lifetime.size() || claim.lifetime_seconds < 0 ||
       claim.lifetime_seconds > longest_lifetime) {
     incomplete("X-Amz-Expires must be between 0 and 604800 seconds.");
@@ -139,8 +138,10 @@ Claim read_presigned(std::string_view query) {
 void check_time(const Claim& claim, base::Micros now) {
   const std::string date = base::to_amz_date(claim.time);
   if (date.substr(0, 8) != claim.date) {
-    throw SignatureError(Why::wrong_scope, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of "
-                                           "date from HTTP: '" + claim.date + "' != '" + date.substr(0, 8) + "'.");
+    throw SignatureError(Why::wrong_scope,
+                         "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of "
+                         "date from HTTP: '" +
+                             claim.date + "' != '" + date.substr(0, 8) + "'.");
   }
   if (claim.time > now + most_skew) {
     throw SignatureError(Why::not_yet, "Signature not yet current: " + date + " is still later than " +
@@ -157,8 +158,8 @@ void check_time(const Claim& claim, base::Micros now) {
 
 std::string signature_of(const Claim& claim, std::string_view secret, std::string_view canonical) {
   base::Digest key = base::hmac_sha256("AWS4" + std::string(secret), claim.date);
-  for (const std::string_view part : {std::string_view(claim.region), std::string_view(claim.service),
-                                      std::string_view("aws4_request")}) {
+  for (const std::string_view part :
+       {std::string_view(claim.region), std::string_view(claim.service), std::string_view("aws4_request")}) {
     key = base::hmac_sha256(base::as_text(key.bytes), part);
   }
   return base::hmac_sha256(base::as_text(key.bytes), string_to_sign(claim, canonical)).hex();
@@ -239,15 +240,14 @@ HeaderList sign(const ToSign& request, const Credentials& credentials, const Sig
   std::sort(claim.signed_headers.begin(), claim.signed_headers.end());
   claim.signed_headers.erase(std::unique(claim.signed_headers.begin(), claim.signed_headers.end()),
                              claim.signed_headers.end());
-  const SignedParts parts{
-      .method = request.method, .path = request.path, .query = request.query, .headers = headers};
+  const SignedParts parts{.method = request.method, .path = request.path, .query = request.query, .headers = headers};
   const std::string canonical = canonical_request(parts, claim.signed_headers, request.body_digest);
   std::string names;
   for (const std::string& name : claim.signed_headers) (names += names.empty() ? "" : ";") += name;
   headers.emplace_back("Authorization", std::string(algorithm) + " Credential=" + claim.access_key + '/' + claim.date +
-                                            '/' + claim.region + '/' + claim.service + "/aws4_request, SignedHeaders=" +
-                                            names + ", Signature=" +
-                                            signature_of(claim, credentials.secret, canonical));
+                                            '/' + claim.region + '/' + claim.service +
+                                            "/aws4_request, SignedHeaders=" + names +
+                                            ", Signature=" + signature_of(claim, credentials.secret, canonical));
   return headers;
 }
 

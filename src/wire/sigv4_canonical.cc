@@ -14,8 +14,10 @@ std::string normalize(std::string_view path) {
   std::vector<std::string_view> kept;
   for (const std::string_view segment : base::split(path, '/')) {
     if (segment.empty() || segment == ".") continue;
-    if (segment != "..") kept.push_back(segment);
-    else if (!kept.empty()) kept.pop_back();
+    if (segment != "..")
+      kept.push_back(segment);
+    else if (!kept.empty())
+      kept.pop_back();
   }
   std::string out;
   for (const std::string_view segment : kept) (out += '/') += segment;

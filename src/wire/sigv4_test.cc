@@ -36,8 +36,7 @@ const HeaderList plain_host{{"Host", "example.amazonaws.com"}};
 
 // Names and signatures as in the suite.
 const Vector suite[] = {
-    {"get-vanilla", "GET", "/", "", plain_host, "",
-     "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
+    {"get-vanilla", "GET", "/", "", plain_host, "", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
     {"get-vanilla-query-order-key-case", "GET", "/", "Param2=value2&Param1=value1", plain_host, "",
      "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"},
     {"post-vanilla", "POST", "/", "", plain_host, "",
@@ -52,14 +51,26 @@ const Vector suite[] = {
      "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
     {"get-slash-dot-slash", "GET", "/./", "", plain_host, "",
      "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
-    {"get-header-key-duplicate", "GET", "/", "",
+    {"get-header-key-duplicate",
+     "GET",
+     "/",
+     "",
      {{"Host", "example.amazonaws.com"}, {"My-Header1", "value2"}, {"My-Header1", "value2"}, {"My-Header1", "value1"}},
-     "", "c9d5ea9f3f72853aea855b47ea873832890dbdd183b4468f858259531a5138ea"},
-    {"get-header-value-trim", "GET", "/", "",
-     {{"Host", "example.amazonaws.com"}, {"My-Header1", " value1"}, {"My-Header2", " \"a   b   c\""}}, "",
+     "",
+     "c9d5ea9f3f72853aea855b47ea873832890dbdd183b4468f858259531a5138ea"},
+    {"get-header-value-trim",
+     "GET",
+     "/",
+     "",
+     {{"Host", "example.amazonaws.com"}, {"My-Header1", " value1"}, {"My-Header2", " \"a   b   c\""}},
+     "",
      "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736"},
-    {"post-x-www-form-urlencoded", "POST", "/", "",
-     {{"Content-Type", "application/x-www-form-urlencoded"}, {"Host", "example.amazonaws.com"}}, "Param1=value1",
+    {"post-x-www-form-urlencoded",
+     "POST",
+     "/",
+     "",
+     {{"Content-Type", "application/x-www-form-urlencoded"}, {"Host", "example.amazonaws.com"}},
+     "Param1=value1",
      "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"},
 };
 
@@ -81,8 +92,7 @@ TEST(SigV4, signs_the_example_of_the_iam_documentation) {
       {.method = "GET",
        .path = "/",
        .query = "Action=ListUsers&Version=2010-05-08",
-       .headers = {{"Host", "iam.amazonaws.com"},
-                   {"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}},
+       .headers = {{"Host", "iam.amazonaws.com"}, {"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}},
        .body_digest = base::sha256(std::string_view("")).hex()},
       suite_key, {.region = "us-east-1", .service = "iam", .time = suite_time});
   EXPECT_EQ(authorization(headers),
@@ -155,9 +165,7 @@ TEST(SigV4, reads_the_scope_of_the_credential) {
   EXPECT_FALSE(claim->presigned);
 }
 
-TEST(SigV4, says_nothing_of_an_unsigned_request) {
-  EXPECT_FALSE(read_claim(Signed{}.parts()));
-}
+TEST(SigV4, says_nothing_of_an_unsigned_request) { EXPECT_FALSE(read_claim(Signed{}.parts())); }
 
 TEST(SigV4, any_change_of_what_is_signed_is_a_mismatch) {
   const auto broken = [](auto change) {
@@ -205,8 +213,8 @@ TEST(SigV4, an_encoded_path_is_encoded_again) {
 TEST(SigV4, duplicate_parameters_are_sorted_by_value) {
   const HeaderList headers{{"host", "h"}};
   const std::vector<std::string> names{"host"};
-  const std::string canonical = canonical_request(
-      {.method = "GET", .path = "/", .query = "b&a=2&a=10&a&&=3", .headers = headers}, names, "-");
+  const std::string canonical =
+      canonical_request({.method = "GET", .path = "/", .query = "b&a=2&a=10&a&&=3", .headers = headers}, names, "-");
   EXPECT_TRUE(canonical.starts_with("GET\n/\n=3&a=&a=10&a=2&b=\n")) << canonical;
 }
 
@@ -271,8 +279,8 @@ TEST(SigV4, a_streamed_body_is_bound_to_the_digest_that_was_signed) {
   request.send_digest = true;
   request.seal();
   const auto claim = read_claim(request.parts());
-  const auto promised = verify(request.parts(), *claim,
-                               {.secret = suite_key.secret, .now = suite_time, .body_digest = std::nullopt});
+  const auto promised =
+      verify(request.parts(), *claim, {.secret = suite_key.secret, .now = suite_time, .body_digest = std::nullopt});
   EXPECT_EQ(promised, request.digest());
 }
 

@@ -46,9 +46,7 @@ struct Blob {
 // Where a member of a REST request or response travels.
 enum class In : unsigned char { body, header, uri, payload, query };
 
-enum class Kind : unsigned char {
-  text, boolean, int32, int64, real, timestamp, blob, optional, list, structure
-};
+enum class Kind : unsigned char { text, boolean, int32, int64, real, timestamp, blob, optional, list, structure };
 
 struct Type;
 
@@ -82,13 +80,34 @@ const Type& type_of() {
   return TypeOf<T>::type;
 }
 
-template <> struct TypeOf<std::string> { static constexpr Type type{.kind = Kind::text}; };
-template <> struct TypeOf<bool> { static constexpr Type type{.kind = Kind::boolean}; };
-template <> struct TypeOf<int> { static constexpr Type type{.kind = Kind::int32}; };
-template <> struct TypeOf<std::int64_t> { static constexpr Type type{.kind = Kind::int64}; };
-template <> struct TypeOf<double> { static constexpr Type type{.kind = Kind::real}; };
-template <> struct TypeOf<Timestamp> { static constexpr Type type{.kind = Kind::timestamp}; };
-template <> struct TypeOf<Blob> { static constexpr Type type{.kind = Kind::blob}; };
+template <>
+struct TypeOf<std::string> {
+  static constexpr Type type{.kind = Kind::text};
+};
+template <>
+struct TypeOf<bool> {
+  static constexpr Type type{.kind = Kind::boolean};
+};
+template <>
+struct TypeOf<int> {
+  static constexpr Type type{.kind = Kind::int32};
+};
+template <>
+struct TypeOf<std::int64_t> {
+  static constexpr Type type{.kind = Kind::int64};
+};
+template <>
+struct TypeOf<double> {
+  static constexpr Type type{.kind = Kind::real};
+};
+template <>
+struct TypeOf<Timestamp> {
+  static constexpr Type type{.kind = Kind::timestamp};
+};
+template <>
+struct TypeOf<Blob> {
+  static constexpr Type type{.kind = Kind::blob};
+};
 
 template <class T>
 struct TypeOf<std::optional<T>> {
@@ -187,19 +206,19 @@ consteval Member member() {
 }  // namespace kiln::wire
 
 // The members of Structure that are on the wire, in the order in which they are written.
-#define KILN_WIRE(Structure, ...)                                                                      \
-  template <>                                                                                          \
-  struct kiln::wire::TypeOf<Structure> {                                                               \
-    using Self = Structure;                                                                            \
-    static constexpr ::kiln::wire::Member members[] = {KILN_FOR_EACH(KILN_WIRE_MEMBER, __VA_ARGS__)};  \
+#define KILN_WIRE(Structure, ...)                                                                        \
+  template <>                                                                                            \
+  struct kiln::wire::TypeOf<Structure> {                                                                 \
+    using Self = Structure;                                                                              \
+    static constexpr ::kiln::wire::Member members[] = {KILN_FOR_EACH(KILN_WIRE_MEMBER, __VA_ARGS__)};    \
     static constexpr ::kiln::wire::Type type{.kind = ::kiln::wire::Kind::structure, .members = members}; \
   };
 #define KILN_WIRE_MEMBER(member_) ::kiln::wire::table::member<&Self::member_, #member_>(),
 
 // A struct without members on the wire.
-#define KILN_WIRE_EMPTY(Structure)                                                  \
-  template <>                                                                       \
-  struct kiln::wire::TypeOf<Structure> {                                            \
+#define KILN_WIRE_EMPTY(Structure)                                                   \
+  template <>                                                                        \
+  struct kiln::wire::TypeOf<Structure> {                                             \
     static constexpr ::kiln::wire::Type type{.kind = ::kiln::wire::Kind::structure}; \
   };
 

@@ -16,7 +16,8 @@ std::string_view escape_of(unsigned char c) {
     case '&': return "&amp;";
     case '"': return "&quot;";
     case '\r': return "&#13;";  // a parser turns a bare one into a line feed
-    case '\t': case '\n': return {};
+    case '\t':
+    case '\n': return {};
     default: return c < 0x20 ? replacement : std::string_view();
   }
 }

@@ -11,8 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   constexpr std::uint64_t most = std::uint64_t{1} << 44;
   const auto head = std::as_bytes(std::span(data, size));
   for (const auto declared : {blocks::ImageFormat::raw, blocks::ImageFormat::qcow2}) {
-    const auto image = blocks::inspect_image(
-        {.declared = declared, .head = head, .file_bytes = size, .most_virtual_bytes = most});
+    const auto image =
+        blocks::inspect_image({.declared = declared, .head = head, .file_bytes = size, .most_virtual_bytes = most});
     if (!image) continue;
     if (image->format != declared || image->virtual_bytes == 0 || image->virtual_bytes > most) std::abort();
     const bool magic = size >= 4 && data[0] == 'Q' && data[1] == 'F' && data[2] == 'I' && data[3] == 0xfb;

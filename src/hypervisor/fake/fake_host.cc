@@ -122,7 +122,8 @@ void FakeHost::reset(const std::string& instance_id) {
 void FakeHost::power_off(const std::string& instance_id) {
   const base::Lock lock(mutex_);
   Call call(*this, "power_off");
-  if (const auto found = domains_.find(instance_id); found != domains_.end()) off(found->second, Cause::other, "powered off");
+  if (const auto found = domains_.find(instance_id); found != domains_.end())
+    off(found->second, Cause::other, "powered off");
   call.finish();
 }
 

@@ -63,7 +63,7 @@ class FakeHost final : public Host {
   DomainSpec spec(const std::string& instance_id) const;  // with disks as attached by now
   std::vector<std::string> disk_servers() const;          // instance ids
   std::vector<Nic> addresses() const;
-  std::vector<std::string> networks() const;              // vpc ids
+  std::vector<std::string> networks() const;  // vpc ids
 
  private:
   struct Domain {
@@ -81,8 +81,8 @@ class FakeHost final : public Host {
 
   const std::string name_;
   mutable base::Mutex mutex_;
-  std::map<std::string, Network> networks_ KILN_GUARDED_BY(mutex_);        // by vpc id
-  std::map<std::string, Nic> addresses_ KILN_GUARDED_BY(mutex_);           // by MAC
+  std::map<std::string, Network> networks_ KILN_GUARDED_BY(mutex_);         // by vpc id
+  std::map<std::string, Nic> addresses_ KILN_GUARDED_BY(mutex_);            // by MAC
   std::map<std::string, DiskServer> disk_servers_ KILN_GUARDED_BY(mutex_);  // by instance id
   std::map<std::string, Domain> domains_ KILN_GUARDED_BY(mutex_);
   std::map<std::string, Script> scripts_ KILN_GUARDED_BY(mutex_);

@@ -84,9 +84,8 @@ class Guest : public testing::Test {
   }
 
   std::unique_ptr<LibvirtHost> make_host(const std::string& owner) const {
-    return std::make_unique<LibvirtHost>(LibvirtOptions{.directory = directory_ / "host",
-                                                        .owner = owner,
-                                                        .disk_servers = {.plugin = "file", .control = false}});
+    return std::make_unique<LibvirtHost>(LibvirtOptions{
+        .directory = directory_ / "host", .owner = owner, .disk_servers = {.plugin = "file", .control = false}});
   }
 
   Disk add_disk(const std::string& device) const {
@@ -211,7 +210,8 @@ TEST_F(Guest, sees_no_error_when_its_disk_server_is_killed_under_writes) {
     const int root = count_of(console(), "-/root/load\r") + times;
     const int plugged = count_of(console(), "-/dev/vdb\r") + times;
     return [this, root, plugged] {
-      if (host_->state(spec_.instance_id).cause == Cause::io_error) host_->resume(spec_.instance_id);  // as the daemon does it
+      if (host_->state(spec_.instance_id).cause == Cause::io_error)
+        host_->resume(spec_.instance_id);  // as the daemon does it
       return count_of(console(), "-/root/load\r") >= root && count_of(console(), "-/dev/vdb\r") >= plugged;
     };
   };

@@ -180,8 +180,8 @@ void LibvirtHost::resume(const std::string& instance_id) {
     if (now.power == Power::paused && virDomainResume(domain.get()) < 0 && steady_clock::now() > deadline) {
       throw_libvirt_error("resume " + instance_id);
     }
-    const bool stopped = wait_until(
-        [&] { return (now = state_of(domain.get(), instance_id)).power != Power::running; }, milliseconds(600));
+    const bool stopped = wait_until([&] { return (now = state_of(domain.get(), instance_id)).power != Power::running; },
+                                    milliseconds(600));
     if (!stopped) return;
     if (steady_clock::now() > deadline) throw HostError("resume " + instance_id + ": stops again: " + now.reason);
     // Its disk's server may take a moment to be back: asking again at once would only keep libvirt busy.

@@ -21,10 +21,10 @@ namespace kiln::hypervisor {
 struct LibvirtOptions {
   std::string name = "local";
   std::string uri = "qemu:///system";
-  std::string directory;                              // made if need be; QEMU must be able to read it
-  std::string owner = {};                             // marks our domains; only those are listed
+  std::string directory;   // made if need be; QEMU must be able to read it
+  std::string owner = {};  // marks our domains; only those are listed
   std::string qemu = "/usr/bin/qemu-system-x86_64";
-  std::string acceleration = {};                      // kvm or qemu; empty: probe
+  std::string acceleration = {};  // kvm or qemu; empty: probe
   std::chrono::seconds reconnect_delay{30};
   DiskServerOptions disk_servers;
 };

@@ -15,8 +15,7 @@ std::string xml_of(const NetworkPtr& network) {
 }
 
 int update(const NetworkPtr& network, virNetworkUpdateCommand command, const std::string& host) {
-  return virNetworkUpdate(network.get(), command, VIR_NETWORK_SECTION_IP_DHCP_HOST, -1, host.c_str(),
-                          live_and_defined);
+  return virNetworkUpdate(network.get(), command, VIR_NETWORK_SECTION_IP_DHCP_HOST, -1, host.c_str(), live_and_defined);
 }
 
 }  // namespace

@@ -40,8 +40,12 @@ void add_disk(pugi::xml_node devices, const Disk& disk) {
   auto node = add(devices, "disk", {{"type", "network"}, {"device", "disk"}});
   // A disk that fails stops the guest instead of corrupting it; it goes on when its server is back.
   add(node, "driver",
-      {{"name", "qemu"}, {"type", "raw"}, {"cache", "none"}, {"discard", "unmap"},
-       {"error_policy", "stop"}, {"rerror_policy", "stop"}});
+      {{"name", "qemu"},
+       {"type", "raw"},
+       {"cache", "none"},
+       {"discard", "unmap"},
+       {"error_policy", "stop"},
+       {"rerror_policy", "stop"}});
   auto source = add(node, "source", {{"protocol", "nbd"}, {"name", disk.volume_id}});
   add(source, "host", {{"transport", "unix"}, {"socket", disk.socket}});
   add(node, "blockio", {{"logical_block_size", "512"}, {"physical_block_size", "4096"}});

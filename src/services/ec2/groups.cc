@@ -124,9 +124,7 @@ std::string arn(const Call& call, const std::string& group_id) {
   return "arn:aws:ec2:" + call.region.name + ":" + call.principal.account + ":security-group/" + group_id;
 }
 
-std::optional<std::string> if_any(const std::string& text) {
-  return text.empty() ? std::nullopt : std::optional(text);
-}
+std::optional<std::string> if_any(const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); }
 
 // Rules of one protocol and port range are one permission on the wire.
 std::vector<IpPermission> to_permissions(const Call& call, const std::vector<catalog::SecurityGroupRule>& rules,
@@ -147,8 +145,8 @@ std::vector<IpPermission> to_permissions(const Call& call, const std::vector<cat
     if (!rule.cidr.empty()) same->ip_ranges.push_back({rule.cidr, if_any(rule.description)});
     if (!rule.cidr_ipv6.empty()) same->ipv6_ranges.push_back({rule.cidr_ipv6, if_any(rule.description)});
     if (!rule.source_group.empty()) {
-      same->groups.push_back({.group_id = rule.source_group, .user_id = call.principal.account,
-                              .description = if_any(rule.description)});
+      same->groups.push_back(
+          {.group_id = rule.source_group, .user_id = call.principal.account, .description = if_any(rule.description)});
     }
   }
   return permissions;
@@ -213,8 +211,11 @@ std::vector<SecurityGroup> all_groups(Call& call) {
     control::ensure_default_network(txn, call.region, call.principal.account);
     for (const auto& row : catalog::security_groups_of(txn, call.region.name, call.principal.account)) {
       const auto rules = catalog::security_group_rules(txn, call.region.name, row.id);
-      groups.push_back({.owner_id = row.account, .group_id = row.id, .group_name = row.name,
-                        .group_description = row.description, .vpc_id = row.vpc_id,
+      groups.push_back({.owner_id = row.account,
+                        .group_id = row.id,
+                        .group_name = row.name,
+                        .group_description = row.description,
+                        .vpc_id = row.vpc_id,
                         .ip_permissions = to_permissions(call, rules, false),
                         .ip_permissions_egress = to_permissions(call, rules, true),
                         .tag_set = to_shape(control::tags_of(txn, call.region, call.principal.account, row.id)),
@@ -249,7 +250,8 @@ DescribeSecurityGroupsResponse describe_security_groups(Call& call, const Descri
   keep_named(groups, request.group_name, &SecurityGroup::group_name);
   keep_matching<SecurityGroup>(groups, group_filters, request.filter);
   auto page = paginate(std::move(groups),
-                       {.max_results = request.max_results, .next_token = request.next_token,
+                       {.max_results = request.max_results,
+                        .next_token = request.next_token,
                         .has_ids = !request.group_id.empty() || !request.group_name.empty()},
                        [](const SecurityGroup& g) { return g.group_id; });
   return {std::move(page.items), page.next_token};
@@ -270,10 +272,16 @@ AuthorizeSecurityGroupIngressResponse authorize_ingress(Call& call,
   AuthorizeSecurityGroupIngressResponse response;
   for (const auto& rule :
        control::authorize(call.region, call.principal.account, request.group_id, request.group_name, rows)) {
-    response.security_group_rule_set.push_back(
-        {.security_group_rule_id = rule.id, .group_id = rule.group_id, .group_owner_id = call.principal.account,
-         .ip_protocol = rule.protocol, .is_egress = rule.egress, .from_port = rule.from_port, .to_port = rule.to_port,
-         .cidr_ipv4 = if_any(rule.cidr), .cidr_ipv6 = if_any(rule.cidr_ipv6), .description = if_any(rule.description)});
+    response.security_group_rule_set.push_back({.security_group_rule_id = rule.id,
+                                                .group_id = rule.group_id,
+                                                .group_owner_id = call.principal.account,
+                                                .ip_protocol = rule.protocol,
+                                                .is_egress = rule.egress,
+                                                .from_port = rule.from_port,
+                                                .to_port = rule.to_port,
+                                                .cidr_ipv4 = if_any(rule.cidr),
+                                                .cidr_ipv6 = if_any(rule.cidr_ipv6),
+                                                .description = if_any(rule.description)});
   }
   return response;
 }

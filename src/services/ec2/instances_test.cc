@@ -146,13 +146,13 @@ TEST_F(InstanceCalls, the_console_is_base64) {
 
 TEST_F(InstanceCalls, an_empty_no_device_leaves_a_device_out) {
   const auto root = world_.import_disk("other", control::RegionFixture::pattern(1 << 20, 8)).snapshot_id;
-  const auto image = control::register_image(
-      world_.region(), world_.alice,
-      {.name = "two",
-       .architecture = "x86_64",
-       .root_device_name = "/dev/sda1",
-       .devices = {{.device_name = "/dev/sda1", .has_ebs = true, .snapshot_id = root},
-                   {.device_name = "/dev/sdb", .has_ebs = true, .size_gib = 1}}});
+  const auto image =
+      control::register_image(world_.region(), world_.alice,
+                              {.name = "two",
+                               .architecture = "x86_64",
+                               .root_device_name = "/dev/sda1",
+                               .devices = {{.device_name = "/dev/sda1", .has_ebs = true, .snapshot_id = root},
+                                           {.device_name = "/dev/sdb", .has_ebs = true, .size_gib = 1}}});
   const std::string form = "ImageId=" + image.id + "&InstanceType=kiln.tiny&MinCount=1&MaxCount=1";
   const auto volumes = [&](const std::string& more) {
     const auto id = text(call("RunInstances", form + more), "instanceId");

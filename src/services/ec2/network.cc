@@ -118,7 +118,9 @@ DescribeVpcsResponse describe_vpcs(Call& call, const DescribeVpcsRequest& reques
     vpcs.clear();
     control::ensure_default_network(txn, call.region, account);
     for (const auto& row : catalog::vpcs_of(txn, call.region.name, account)) {
-      vpcs.push_back({.vpc_id = row.id, .owner_id = row.account, .cidr_block = row.cidr,
+      vpcs.push_back({.vpc_id = row.id,
+                      .owner_id = row.account,
+                      .cidr_block = row.cidr,
                       .cidr_block_association_set = {{"vpc-cidr-assoc-" + row.id.substr(4), row.cidr, {}}},
                       .is_default = row.is_default,
                       .tag_set = to_shape(control::tags_of(txn, call.region, account, row.id))});
@@ -153,8 +155,11 @@ DescribeSubnetsResponse describe_subnets(Call& call, const DescribeSubnetsReques
     for (const auto& row : catalog::subnets_of(txn, call.region.name, account)) {
       subnets.push_back({.subnet_id = row.id,
                          .subnet_arn = "arn:aws:ec2:" + call.region.name + ":" + account + ":subnet/" + row.id,
-                         .owner_id = row.account, .vpc_id = row.vpc_id, .cidr_block = row.cidr,
-                         .availability_zone = row.zone, .availability_zone_id = zone_id(call.region, row.zone),
+                         .owner_id = row.account,
+                         .vpc_id = row.vpc_id,
+                         .cidr_block = row.cidr,
+                         .availability_zone = row.zone,
+                         .availability_zone_id = zone_id(call.region, row.zone),
                          .available_ip_address_count = static_cast<int>(catalog::free_addresses(txn, row)),
                          .default_for_az = row.is_default,
                          .tag_set = to_shape(control::tags_of(txn, call.region, account, row.id))});

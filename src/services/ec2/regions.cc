@@ -122,8 +122,11 @@ DescribeAvailabilityZonesResponse describe_availability_zones(Call& call,
                                                               const DescribeAvailabilityZonesRequest& request) {
   std::vector<AvailabilityZone> zones;
   for (const auto& zone : call.region.zones) {
-    zones.push_back({.zone_name = zone, .region_name = call.region.name, .zone_id = zone_id(call.region, zone),
-                     .group_name = call.region.name + "-zg-1", .network_border_group = call.region.name});
+    zones.push_back({.zone_name = zone,
+                     .region_name = call.region.name,
+                     .zone_id = zone_id(call.region, zone),
+                     .group_name = call.region.name + "-zg-1",
+                     .network_border_group = call.region.name});
   }
   keep_zones(zones, request.zone_name, &AvailabilityZone::zone_name);
   keep_zones(zones, request.zone_id, &AvailabilityZone::zone_id);

@@ -42,8 +42,8 @@ struct Command {
 };
 
 json::object to_json(const control::ImportProgress& p) {
-  return {{"done_bytes", p.done_bytes},     {"total_bytes", p.total_bytes},   {"new_bytes", p.new_bytes},
-          {"known_bytes", p.known_bytes},   {"stored_bytes", p.stored_bytes}, {"bytes_per_second", p.bytes_per_second}};
+  return {{"done_bytes", p.done_bytes},   {"total_bytes", p.total_bytes},   {"new_bytes", p.new_bytes},
+          {"known_bytes", p.known_bytes}, {"stored_bytes", p.stored_bytes}, {"bytes_per_second", p.bytes_per_second}};
 }
 
 void import(const Command& command) {

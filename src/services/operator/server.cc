@@ -34,7 +34,9 @@ base::Fd bind_socket(const std::string& path) {
 }  // namespace
 
 Server::Server(const control::Regions& regions, control::Principal principal, std::string socket_path)
-    : regions_(regions), principal_(std::move(principal)), socket_path_(std::move(socket_path)),
+    : regions_(regions),
+      principal_(std::move(principal)),
+      socket_path_(std::move(socket_path)),
       listening_(bind_socket(socket_path_)) {}
 
 Server::~Server() { stop(); }

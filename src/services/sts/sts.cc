@@ -29,8 +29,7 @@ constexpr Operation operations[] = {
 Service service() {
   return {.name = "sts",
           .version = "2011-06-15",
-          .dialect = {.protocol = wire::Protocol::query,
-                      .xml_namespace = "https://sts.amazonaws.com/doc/2011-06-15/"},
+          .dialect = {.protocol = wire::Protocol::query, .xml_namespace = "https://sts.amazonaws.com/doc/2011-06-15/"},
           .global = true,
           .tables = {operations}};
 }
