@@ -6,6 +6,7 @@
 // bounded retries is Fault::corrupt and is never returned.
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/bytes.h"
@@ -23,6 +24,9 @@ class DiskSource {
   // The id of the chunk at chunk_index of the disk; null for zeros and past the end.
   virtual base::Result<ChunkId> chunk_id(const DiskId& disk, std::uint64_t chunk_index) = 0;
   virtual base::Result<ChunkBytes> chunk(const ChunkId& id) = 0;
+  // The bytes of a chunk from offset on; offset + out.size() is at most chunk_bytes. A source that keeps chunks on a
+  // local disk reads no more of them than this.
+  virtual base::Status read_chunk(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out);
 };
 
 }  // namespace kiln::blocks

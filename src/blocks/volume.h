@@ -32,6 +32,7 @@
 
 #include "base/files.h"
 #include "base/mutex.h"
+#include "blocks/chunk_id_memo.h"
 #include "blocks/disk_source.h"
 #include "blocks/generation.h"
 #include "blocks/volume_file.h"
@@ -48,7 +49,7 @@ struct NewVolume {
 
 struct VolumeOptions {
   std::uint64_t epoch = 0;
-  std::chrono::milliseconds drain_limit{2000};  // how long a seal waits for the writes in flight
+  std::chrono::milliseconds drain_limit{2000};   // how long a seal waits for the writes in flight
   std::uint64_t checkpoint_log_bytes = 8 << 20;  // open() rewrites a log longer than this and than its content needs
 };
 
@@ -67,8 +68,8 @@ class Volume {
   // Makes the directory and its files, durably. Finding that the same volume is there already is success.
   static base::Status create(base::Files& files, const base::Path& directory, const NewVolume& what);
   // busy: somebody else has it open. fenced: VOLUME has a higher epoch. A higher epoch is written down.
-  static base::Result<std::unique_ptr<Volume>> open(base::Files& files, const base::Path& directory,
-                                                    DiskSource& source, const VolumeOptions& options);
+  static base::Result<std::unique_ptr<Volume>> open(base::Files& files, const base::Path& directory, DiskSource& source,
+                                                    const VolumeOptions& options);
   // busy while it is open. Nothing there is success.
   static base::Status remove(base::Files& files, const base::Path& directory);
 
@@ -87,11 +88,11 @@ class Volume {
   base::Status zero(base::Extent range, Fua fua);  // reads as zeros afterwards
   base::Status trim(base::Extent range, Fua fua);  // whole units read as zeros afterwards, ragged edges stay
   base::Status flush();
-  base::Status prefetch(base::Extent range);       // brings chunks of the base disk into the source's cache
+  base::Status prefetch(base::Extent range);  // brings chunks of the base disk into the source's cache
   // What is where, starting at range.offset, contiguous, clamped to range; may stop early but covers something.
   base::Result<std::vector<VolumeExtent>> extents(base::Extent range);
 
-  base::Status grow(std::uint64_t size_bytes);  // durable; the size it has is success, a smaller one is invalid
+  base::Status grow(std::uint64_t size_bytes);    // durable; the size it has is success, a smaller one is invalid
   base::Status raise_epoch(std::uint64_t epoch);  // fenced when it is lower than the volume's
 
   struct Cut {
@@ -120,11 +121,15 @@ class Volume {
   void remove_strays();
 
   base::Status check_range(base::Extent range, bool writing);
+  base::Status admits(base::Extent range, bool writing) KILN_REQUIRES(mutex_);
+  Piece piece(std::uint64_t offset, std::uint64_t end) KILN_REQUIRES(mutex_);
   std::vector<Piece> pieces(base::Extent range) KILN_REQUIRES(mutex_);
-  base::Status read_pieces(const std::vector<Piece>& pieces, std::uint64_t offset, std::span<std::byte> out);
+  base::Status read_pieces(std::span<const Piece> pieces, std::uint64_t offset, std::span<std::byte> out);
+  base::Result<ChunkId> base_chunk(const DiskId& base, std::uint64_t chunk_index);
   base::Status read_base(const DiskId& base, std::uint64_t offset, std::span<std::byte> out);
   base::Status write_units(Generation& generation, std::uint64_t offset, std::span<const std::byte> bytes);
   base::Status zero_units(Generation& generation, UnitRange range);
+  base::Status zero_range(Generation& generation, base::Extent range);
   base::Status make_durable();
   base::Status fail(const base::Error& error);
 
@@ -142,13 +147,14 @@ class Volume {
   DiskSource& source_;
   const VolumeOptions options_;
   const std::string name_;
+  ChunkIdMemo base_ids_;
 
   base::Mutex meta_mutex_;
   VolumeFile file_ KILN_GUARDED_BY(meta_mutex_);
   std::shared_ptr<Generation> next_ KILN_GUARDED_BY(meta_mutex_);
 
   base::Mutex mutex_;
-  base::Condition changed_;  // a range was left, the gate opened
+  base::Condition changed_;                                                  // a range was left, the gate opened
   std::vector<std::shared_ptr<Generation>> layers_ KILN_GUARDED_BY(mutex_);  // newest first; the first takes writes
   DiskId base_ KILN_GUARDED_BY(mutex_);
   std::uint64_t size_bytes_ KILN_GUARDED_BY(mutex_);

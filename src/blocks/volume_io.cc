@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "base/log.h"
 #include "blocks/volume.h"
@@ -49,10 +50,13 @@ struct Volume::Piece {
 // A change under way: it has passed the gate, and no other change touches its units until it is destroyed.
 class Volume::InFlight {
  public:
-  InFlight(Volume& volume, UnitRange units) : volume_(volume), units_(units) {
+  InFlight(Volume& volume, Extent range) : volume_(volume), units_(units_of(range)) {
     base::Lock lock(volume_.mutex_);
+    admitted_ = volume_.admits(range, true);
+    if (!admitted_ || range.length == 0) return;
     volume_.changed_.wait(volume_.mutex_, [&] { return volume_.closed_ || (!volume_.gated_ && free()); });
-    if (volume_.closed_) return;
+    admitted_ = volume_.admits(range, true);  // it may have failed or been closed meanwhile
+    if (!admitted_) return;
     volume_.in_flight_.push_back(units_);
     generation_ = volume_.layers_.front();
   }
@@ -68,10 +72,8 @@ class Volume::InFlight {
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
 
-  Status admitted() const {
-    if (generation_) return {};
-    return Error(Fault::failed, volume_.name_ + " is closed");
-  }
+  // When it is refused, and when range is empty, there is no generation.
+  const Status& admitted() const { return admitted_; }
   Generation& generation() { return *generation_; }
 
  private:
@@ -83,11 +85,16 @@ class Volume::InFlight {
 
   Volume& volume_;
   const UnitRange units_;
+  Status admitted_;
   std::shared_ptr<Generation> generation_;
 };
 
 Status Volume::check_range(Extent range, bool writing) {
   base::Lock lock(mutex_);
+  return admits(range, writing);
+}
+
+Status Volume::admits(Extent range, bool writing) {
   if (closed_) return Error(Fault::failed, name_ + " is closed");
   if (writing && !failure_.empty()) return Error(Fault::failed, name_ + " is failed: " + failure_);
   if (range.offset > size_bytes_ || range.length > size_bytes_ - range.offset) {
@@ -97,34 +104,35 @@ Status Volume::check_range(Extent range, bool writing) {
   return {};
 }
 
+// What lies at offset, as far as it lies in one place but not beyond end.
+Volume::Piece Volume::piece(std::uint64_t offset, std::uint64_t end) {
+  Piece found{.place = Piece::Place::base, .length = 0, .generation = nullptr, .base = base_};
+  const auto unit = offset / unit_bytes;
+  auto run_end = (end + unit_bytes - 1) / unit_bytes;
+  for (const auto& layer : layers_) {
+    run_end = layer->map().run_end(unit, run_end);
+    const auto state = layer->map().state(unit);
+    if (state == UnitState::absent) continue;
+    found.place = state == UnitState::data ? Piece::Place::generation : Piece::Place::zeros;
+    if (state == UnitState::data) found.generation = layer;
+    break;
+  }
+  if (found.place == Piece::Place::base && (base_.root.is_null() || offset >= base_.size_bytes)) {
+    found.place = Piece::Place::zeros;
+  }
+  found.length = std::min(run_end * unit_bytes, end) - offset;
+  return found;
+}
+
 // Where each part of range lies, in order.
 std::vector<Volume::Piece> Volume::pieces(Extent range) {
   std::vector<Piece> found;
   const auto end = range.offset + range.length;
-  for (auto at = range.offset; at < end;) {
-    Piece piece{.place = Piece::Place::base, .length = 0, .generation = nullptr, .base = base_};
-    const auto unit = at / unit_bytes;
-    auto run_end = (end + unit_bytes - 1) / unit_bytes;
-    for (const auto& layer : layers_) {
-      run_end = layer->map().run_end(unit, run_end);
-      const auto state = layer->map().state(unit);
-      if (state == UnitState::absent) continue;
-      piece.place = state == UnitState::data ? Piece::Place::generation : Piece::Place::zeros;
-      if (state == UnitState::data) piece.generation = layer;
-      break;
-    }
-    if (piece.place == Piece::Place::base && (base_.root.is_null() || at >= base_.size_bytes)) {
-      piece.place = Piece::Place::zeros;
-    }
-    const auto stop = std::min(run_end * unit_bytes, end);
-    piece.length = stop - at;
-    found.push_back(std::move(piece));
-    at = stop;
-  }
+  for (auto at = range.offset; at < end; at += found.back().length) found.push_back(piece(at, end));
   return found;
 }
 
-Status Volume::read_pieces(const std::vector<Piece>& pieces, std::uint64_t offset, std::span<std::byte> out) {
+Status Volume::read_pieces(std::span<const Piece> pieces, std::uint64_t offset, std::span<std::byte> out) {
   for (const auto& piece : pieces) {
     const auto part = out.first(piece.length);
     switch (piece.place) {
@@ -138,25 +146,20 @@ Status Volume::read_pieces(const std::vector<Piece>& pieces, std::uint64_t offse
   return {};
 }
 
+Result<ChunkId> Volume::base_chunk(const DiskId& base, std::uint64_t chunk_index) {
+  if (auto known = base_ids_.find(base, chunk_index)) return *known;
+  const auto id = source_.chunk_id(base, chunk_index);
+  if (id) base_ids_.keep(base, chunk_index, *id);
+  return id;
+}
+
 Status Volume::read_base(const DiskId& base, std::uint64_t offset, std::span<std::byte> out) {
   while (!out.empty()) {
     const auto in_chunk = offset % chunk_bytes;
     const auto count = std::min<std::uint64_t>(chunk_bytes - in_chunk, out.size());
-    const auto id = source_.chunk_id(base, offset / chunk_bytes);
+    const auto id = base_chunk(base, offset / chunk_bytes);
     if (!id) return id.error();
-    if (id->is_null()) {
-      std::memset(out.data(), 0, count);
-    } else {
-      const auto chunk = source_.chunk(*id);
-      if (!chunk) return chunk.error();
-      if (!*chunk) {
-        std::memset(out.data(), 0, count);
-      } else if ((*chunk)->size() != chunk_bytes) {
-        return Error(Fault::corrupt, "chunk " + id->hex() + " has " + std::to_string((*chunk)->size()) + " bytes");
-      } else {
-        std::memcpy(out.data(), (*chunk)->data() + in_chunk, count);
-      }
-    }
+    KILN_TRY(source_.read_chunk(*id, in_chunk, out.first(count)));
     offset += count;
     out = out.subspan(count);
   }
@@ -164,23 +167,25 @@ Status Volume::read_base(const DiskId& base, std::uint64_t offset, std::span<std
 }
 
 Status Volume::read(std::uint64_t offset, std::span<std::byte> out) {
-  KILN_TRY(check_range({offset, out.size()}, false));
-  std::vector<Piece> found;
+  Piece whole;
+  std::vector<Piece> parts;
   {
     base::Lock lock(mutex_);
-    found = pieces({offset, out.size()});
+    KILN_TRY(admits({offset, out.size()}, false));
+    whole = piece(offset, offset + out.size());
+    if (whole.length < out.size()) parts = pieces({offset, out.size()});
   }
   reads_ += 1;
   read_bytes_ += out.size();
-  return read_pieces(found, offset, out);
+  // Most reads lie in one place and need no list.
+  return read_pieces(parts.empty() ? std::span(&whole, 1) : std::span(std::as_const(parts)), offset, out);
 }
 
 Status Volume::write(std::uint64_t offset, std::span<const std::byte> bytes, Fua fua) {
-  KILN_TRY(check_range({offset, bytes.size()}, true));
-  if (!bytes.empty()) {
-    InFlight change(*this, units_of({offset, bytes.size()}));
+  {
+    InFlight change(*this, {offset, bytes.size()});
     KILN_TRY(change.admitted());
-    KILN_TRY(write_units(change.generation(), offset, bytes));
+    if (!bytes.empty()) KILN_TRY(write_units(change.generation(), offset, bytes));
   }
   writes_ += 1;
   written_bytes_ += bytes.size();
@@ -250,35 +255,34 @@ Status Volume::zero_units(Generation& generation, UnitRange range) {
 }
 
 Status Volume::zero(Extent range, Fua fua) {
-  KILN_TRY(check_range(range, true));
-  if (range.length > 0) {
-    InFlight change(*this, units_of(range));
+  {
+    InFlight change(*this, range);
     KILN_TRY(change.admitted());
-    const auto end = range.offset + range.length;
-    const auto whole = whole_units_of(range, size_bytes());
-    const Bytes zeros(2 * unit_bytes);
-    if (whole.count == 0) {
-      KILN_TRY(write_units(change.generation(), range.offset, std::span(zeros).first(range.length)));
-    } else {
-      const auto head = whole.first * unit_bytes - range.offset;
-      const auto whole_end = std::min(whole.end() * unit_bytes, end);
-      if (head > 0) KILN_TRY(write_units(change.generation(), range.offset, std::span(zeros).first(head)));
-      KILN_TRY(zero_units(change.generation(), whole));
-      if (whole_end < end) {
-        KILN_TRY(write_units(change.generation(), whole_end, std::span(zeros).first(end - whole_end)));
-      }
-    }
+    if (range.length > 0) KILN_TRY(zero_range(change.generation(), range));
   }
   writes_ += 1;
   return fua == Fua::yes ? make_durable() : Status();
 }
 
+// range is not empty, and has been admitted.
+Status Volume::zero_range(Generation& generation, Extent range) {
+  const auto end = range.offset + range.length;
+  const auto whole = whole_units_of(range, size_bytes());
+  const Bytes zeros(2 * unit_bytes);
+  if (whole.count == 0) return write_units(generation, range.offset, std::span(zeros).first(range.length));
+  const auto head = whole.first * unit_bytes - range.offset;
+  const auto whole_end = std::min(whole.end() * unit_bytes, end);
+  if (head > 0) KILN_TRY(write_units(generation, range.offset, std::span(zeros).first(head)));
+  KILN_TRY(zero_units(generation, whole));
+  if (whole_end == end) return {};
+  return write_units(generation, whole_end, std::span(zeros).first(end - whole_end));
+}
+
 Status Volume::trim(Extent range, Fua fua) {
-  KILN_TRY(check_range(range, true));
-  if (range.length > 0) {
-    InFlight change(*this, units_of(range));
+  {
+    InFlight change(*this, range);
     KILN_TRY(change.admitted());
-    KILN_TRY(zero_units(change.generation(), whole_units_of(range, size_bytes())));
+    if (range.length > 0) KILN_TRY(zero_units(change.generation(), whole_units_of(range, size_bytes())));
   }
   return fua == Fua::yes ? make_durable() : Status();
 }
@@ -317,7 +321,7 @@ Status Volume::prefetch(Extent range) {
   for (const auto& piece : found) {
     if (piece.place == Piece::Place::base) {
       for (auto chunk = offset / chunk_bytes; chunk * chunk_bytes < offset + piece.length; ++chunk) {
-        const auto id = source_.chunk_id(piece.base, chunk);
+        const auto id = base_chunk(piece.base, chunk);
         if (!id) return id.error();
         if (id->is_null()) continue;
         if (const auto bytes = source_.chunk(*id); !bytes) return bytes.error();

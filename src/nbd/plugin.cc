@@ -32,6 +32,7 @@
 #include "blocks/control_protocol_server.h"
 #include "blocks/store.h"
 #include "blocks/volume_table.h"
+#include "nbd/socket_buffers.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -227,6 +228,7 @@ void* open(int) {
     if (!volume) return refuse(ENOENT, "no such export");
     handle = std::make_unique<Connection>(Connection{std::move(volume)}).release();
     connections += 1;
+    widen_socket_buffers();
     return 0;
   });
   return handle;

@@ -126,15 +126,32 @@ TEST_F(Served, nbdcopy_and_qemu_io_agree_with_it) {
   const auto raw = server.path("disk.raw").string();
   ASSERT_EQ(run({"nbdcopy", server.uri(volume), raw}), 0);
   EXPECT_EQ(*base::posix_files().read_all(raw, 64 * mib), base::as_text(base));
-  ASSERT_EQ(run({"qemu-io", "-f", "raw", "-d", "unmap", server.uri(volume), "-c", "write -P 7 512 1024", "-c",
-                 "write -z -u 1M 300k", "-c", "discard 4M 1M", "-c", "write -f -P 9 8M 12345k", "-c", "flush", "-c",
-                 "read -P 7 512 1024", "-c", "read -P 0 1M 300k", "-c", "read -P 9 8M 12345k"}),
+  ASSERT_EQ(run({"qemu-io", "-f",
+                 "raw",     "-d",
+                 "unmap",   server.uri(volume),
+                 "-c",      "write -P 7 512 1024",
+                 "-c",      "write -z -u 1M 300k",
+                 "-c",      "discard 4M 1M",
+                 "-c",      "write -f -P 9 8M 12345k",
+                 "-c",      "flush",
+                 "-c",      "read -P 7 512 1024",
+                 "-c",      "read -P 0 1M 300k",
+                 "-c",      "read -P 9 8M 12345k"}),
             1)
       << "the last write lies past the end";
   std::string output;
-  ASSERT_EQ(run({"qemu-io", "-f", "raw", "-d", "unmap", server.uri(volume), "-c", "write -P 7 512 1024", "-c",
-                 "write -z -u 1M 300k", "-c", "discard 4M 1M", "-c", "write -f -P 9 8M 1M", "-c", "flush", "-c",
-                 "read -P 7 512 1024", "-c", "read -P 0 1M 300k", "-c", "read -P 0 4M 1M", "-c", "read -P 9 8M 1M"},
+  ASSERT_EQ(run({"qemu-io", "-f",
+                 "raw",     "-d",
+                 "unmap",   server.uri(volume),
+                 "-c",      "write -P 7 512 1024",
+                 "-c",      "write -z -u 1M 300k",
+                 "-c",      "discard 4M 1M",
+                 "-c",      "write -f -P 9 8M 1M",
+                 "-c",      "flush",
+                 "-c",      "read -P 7 512 1024",
+                 "-c",      "read -P 0 1M 300k",
+                 "-c",      "read -P 0 4M 1M",
+                 "-c",      "read -P 9 8M 1M"},
                 &output),
             0);
   EXPECT_EQ(output.find("failed"), std::string::npos) << output;
@@ -272,8 +289,7 @@ TEST_F(Served, the_control_socket_opens_grows_closes_and_says_why_not) {
 
 TEST_F(Served, a_second_process_does_not_take_over_a_volume) {
   serve(1 * mib);
-  const auto stolen =
-      blocks::Volume::remove(base::posix_files(), server.volume_directory(volume));
+  const auto stolen = blocks::Volume::remove(base::posix_files(), server.volume_directory(volume));
   ASSERT_FALSE(stolen.ok());
   EXPECT_EQ(stolen.error().fault(), base::Fault::busy);
 }
