@@ -88,6 +88,8 @@ Result<std::vector<Location>> ChunkIndex::find(const base::Digest& id) { return 
 
 Result<std::vector<IndexedPack>> ChunkIndex::packs() { return current()->packs(); }
 
+Result<std::vector<IndexedRecord>> ChunkIndex::records_in(const PackId& pack) { return current()->records_in(pack); }
+
 Result<bool> ChunkIndex::reopen() {
   const auto name = current_name();
   if (!name) return name.error();

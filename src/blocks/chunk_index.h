@@ -43,6 +43,8 @@ class ChunkIndex {
   base::Result<std::vector<Location>> find(const base::Digest& id);
   // Every pack that is indexed, ascending by id.
   base::Result<std::vector<IndexedPack>> packs();
+  // Slow: for a pack whose footer cannot be read.
+  base::Result<std::vector<IndexedRecord>> records_in(const PackId& pack);
   // Reads CURRENT again: true when it names another generation, which is used from here on.
   base::Result<bool> reopen();
 

@@ -264,16 +264,19 @@ Status IndexGeneration::add(const PackContents& pack) {
   return (*txn)->commit();
 }
 
-Result<std::vector<Digest>> IndexGeneration::ids_in(const PackId& pack) const {
-  std::vector<Digest> ids;
+Result<std::vector<IndexedRecord>> IndexGeneration::records_in(const PackId& pack) const {
+  std::vector<IndexedRecord> records;
   const auto scanned = scan(environment_, chunks_, [&](auto key, auto value) -> Status {
-    if (key.size() == 32 && value.size() == location_bytes && std::ranges::equal(value.first(16), pack.bytes)) {
-      std::ranges::copy(key, ids.emplace_back().bytes.begin());
-    }
+    if (key.size() != 32 || value.size() != location_bytes) return {};
+    if (!std::ranges::equal(value.first(16), pack.bytes)) return {};
+    const auto location = decode_location(value);
+    if (!location) return location.error();
+    auto& record = records.emplace_back(IndexedRecord{.id = {}, .location = *location});
+    std::ranges::copy(key, record.id.bytes.begin());
     return {};
   });
   if (!scanned) return scanned.error();
-  return ids;
+  return records;
 }
 
 // A pack's row and its records come and go in one transaction.
@@ -295,9 +298,9 @@ Status IndexGeneration::forget(const PackId& pack, const PackContents* contents)
   if (contents != nullptr) {
     for (const auto& entry : contents->entries) ids.push_back(entry.id);
   } else {
-    auto scanned = ids_in(pack);
-    if (!scanned) return scanned.error();
-    ids = *std::move(scanned);
+    const auto records = records_in(pack);
+    if (!records) return records.error();
+    for (const auto& record : *records) ids.push_back(record.id);
   }
   auto txn = Transaction::begin(environment_, 0);
   if (!txn) return txn.error();

@@ -30,6 +30,11 @@ struct Location {
   bool operator==(const Location&) const = default;
 };
 
+struct IndexedRecord {
+  base::Digest id;
+  Location location;
+};
+
 struct IndexedPack {
   PackId id;
   PackKind kind = PackKind::data;
@@ -53,6 +58,8 @@ class IndexGeneration {
 
   base::Result<std::vector<Location>> find(const base::Digest& id) const;
   base::Result<std::vector<IndexedPack>> packs() const;
+  // Reads the whole table: for a pack whose footer cannot be read.
+  base::Result<std::vector<IndexedRecord>> records_in(const PackId& pack) const;
 
   base::Status add(const PackContents& pack);
   base::Status forget(const PackId& pack, const PackContents* contents);
@@ -63,7 +70,6 @@ class IndexGeneration {
   explicit IndexGeneration(std::string name) : name_(std::move(name)) {}
   base::Status open_environment(const base::Path& directory, Access access);
   base::Result<bool> has(const PackId& pack) const;
-  base::Result<std::vector<base::Digest>> ids_in(const PackId& pack) const;
 
   const std::string name_;
   MDB_env* environment_ = nullptr;

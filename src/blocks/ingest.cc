@@ -171,7 +171,7 @@ Result<std::optional<PackId>> Ingest::Session::usable_copy(const Digest& id, Rec
   const auto places = store_.locations(id);
   if (!places) return places.error();
   for (const auto& place : *places) {
-    if (place.kind != kind) continue;
+    if (place.kind != kind || store_.bad_records().contains(place)) continue;
     const auto may = usable(place.pack);
     if (!may) return may.error();
     if (*may) return std::optional(place.pack);

@@ -1,6 +1,7 @@
 #include "blocks/mark.h"
 
 #include "blocks/store_testing.h"
+#include "blocks/usage.h"
 #include "blocks/verify.h"
 
 namespace kiln::blocks {

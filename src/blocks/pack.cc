@@ -134,6 +134,19 @@ Result<PackContents> read_contents(std::uint64_t size_bytes, const ReadPart& rea
   return contents;
 }
 
+// The bases that an encoded record names, without a look at the rest of it.
+std::vector<Digest> bases_of(std::span<const std::byte> record) {
+  base::Reader reader(record);
+  reader.read(52);
+  const auto count = reader.read_int<std::uint16_t>();
+  reader.read(record_header_bytes - 54);
+  std::vector<Digest> bases;
+  for (unsigned i = 0; reader.ok() && i < count && i < max_bases; ++i) {
+    std::ranges::copy(reader.read(32), bases.emplace_back().bytes.begin());
+  }
+  return bases;
+}
+
 }  // namespace
 
 RecordKind record_kind(PackKind kind) { return kind == PackKind::nodes ? RecordKind::node : RecordKind::chunk; }
@@ -176,7 +189,10 @@ bool PackWriter::fits(std::size_t record_bytes) const {
 }
 
 void PackWriter::add(const Digest& id, std::span<const std::byte> record) {
-  contents_.entries.push_back({.id = id, .offset = bytes_.size(), .length = static_cast<std::uint32_t>(record.size())});
+  contents_.entries.push_back({.id = id,
+                               .offset = bytes_.size(),
+                               .length = static_cast<std::uint32_t>(record.size()),
+                               .bases = bases_of(record)});
   base::append(bytes_, record);
 }
 

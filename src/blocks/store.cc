@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/ids.h"
 #include "base/log.h"
@@ -32,6 +33,8 @@ Store::Store(const StoreOptions& options)
     : files_(options.files),
       directory_(options.directory),
       access_(options.access),
+      bad_(options.files, options.directory / "BAD"),
+      condemned_(options.files, options.directory / "condemned"),
       chunks_(options.chunk_cache_bytes, chunk_bytes),
       nodes_(options.node_cache_bytes, sizeof(Node)) {}
 
@@ -160,12 +163,18 @@ Result<Bytes> Store::read_at(const Location& location, const Digest& id) {
 Result<Bytes> Store::load(const Digest& id, RecordKind kind) {
   Error failure(Fault::not_found, std::string(noun(kind)) + id.hex() + " is in no pack that the index knows");
   for (int round = 0; round < most_rounds; ++round) {
-    const auto found = locations(id);
+    auto found = locations(id);
     if (!found) return found.error();
     bool pack_missing = found->empty();
+    std::set<PackId> condemned;
+    for (const auto& location : *found) {
+      if (condemned_.contains(location.pack)) condemned.insert(location.pack);
+    }
+    std::ranges::stable_partition(*found, [&](const auto& place) { return !condemned.contains(place.pack); });
     for (const auto& location : *found) {
       if (location.kind != kind) continue;
       auto plain = read_at(location, id);
+      if (plain && condemned.contains(location.pack)) condemned_.report_read(location.pack);
       if (plain) return plain;
       pack_missing = pack_missing || plain.error().fault() == Fault::not_found;
       // Damage is what the operator must hear of, whatever else went wrong with the other copies.
@@ -191,7 +200,8 @@ Status Store::forget_pack(const PackId& pack) {
   KILN_TRY(index_->forget(pack, contents ? &*contents : nullptr));
   const auto removed = packs_->remove(pack);
   if (!removed && removed.error().fault() != Fault::not_found) return removed;
-  return {};
+  KILN_TRY(condemned_.remove(pack));
+  return bad_.forget_pack(pack);
 }
 
 Result<IndexRebuild> Store::rebuild_index() { return index_->rebuild(*packs_); }

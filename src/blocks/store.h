@@ -5,6 +5,8 @@
 //   <directory>/LOCK             held by the one process that writes
 //   <directory>/packs/..         pack_store.h
 //   <directory>/index/..         chunk_index.h
+//   <directory>/BAD              bad_records.h
+//   <directory>/condemned/..     condemned_packs.h
 //
 // Opened with Access::write by the daemon alone, with Access::read by every plugin (after it forked). Thread-safe;
 // waits for the disk. Every chunk and node is hashed when it comes from a pack. A copy that fails is passed over for
@@ -18,7 +20,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "blocks/bad_records.h"
 #include "blocks/chunk_index.h"
+#include "blocks/condemned_packs.h"
 #include "blocks/disk_source.h"
 #include "blocks/manifest.h"
 #include "blocks/pack.h"
@@ -64,6 +68,8 @@ class Store final : public DiskSource, public NodeSource {
 
   PackStore& pack_store() { return *packs_; }
   ChunkIndex& index() { return *index_; }
+  BadRecords& bad_records() { return bad_; }
+  CondemnedPacks& condemned() { return condemned_; }
   const std::string& uuid() const { return uuid_; }
 
  private:
@@ -78,6 +84,8 @@ class Store final : public DiskSource, public NodeSource {
   std::unique_ptr<base::File> lock_;
   std::unique_ptr<PackStore> packs_;
   std::unique_ptr<ChunkIndex> index_;
+  BadRecords bad_;
+  CondemnedPacks condemned_;
   SharedCache<base::Bytes> chunks_;
   SharedCache<Node> nodes_;
 };

@@ -100,6 +100,42 @@ inline ::testing::AssertionResult holds(Store& store, const DiskId& disk, std::u
   return ::testing::AssertionSuccess();
 }
 
+// The record of content(n) as if it were encoded against these bases: right in all but that it cannot be decoded. For
+// tests of what follows bases without reading through them.
+inline base::Bytes record_with_bases(std::uint64_t n, const std::vector<ChunkId>& bases) {
+  const auto plain = content(n);
+  RecordEncoder encoder(1);
+  const auto plain_record = encoder.encode(RecordKind::chunk, base::sha256(plain), plain);
+  EXPECT_TRUE(plain_record) << why(plain_record);
+  base::Bytes fields(plain_record->begin(), plain_record->begin() + 64);
+  const auto count = static_cast<std::uint16_t>(bases.size());
+  std::memcpy(fields.data() + 52, &count, sizeof count);
+  base::Bytes ids;
+  for (const auto& id : bases) base::append(ids, id.bytes);
+  const auto payload = std::span(*plain_record).subspan(record_header_bytes);
+  auto checked = fields;
+  base::append(checked, ids);
+  auto record = fields;
+  base::append_int(record, base::xxh3_64(payload, base::xxh3_64(checked)));
+  base::append(record, ids);
+  base::append(record, payload);
+  return record;
+}
+
+// A pack of such records, published: content numbers and the content numbers of their bases.
+using BasedChunks = std::vector<std::pair<std::uint64_t, std::vector<std::uint64_t>>>;
+inline PackId store_pack(Store& store, const BasedChunks& chunks) {
+  PackWriter writer({.id = PackId::make()});
+  for (const auto& [n, base_numbers] : chunks) {
+    std::vector<ChunkId> bases;
+    for (const auto base : base_numbers) bases.push_back(base::sha256(content(base)));
+    writer.add(base::sha256(content(n)), record_with_bases(n, bases));
+  }
+  const auto written = std::move(writer).finish();
+  EXPECT_TRUE(store.publish(written));
+  return written.contents.header.id;
+}
+
 // The files of all packs below a store's directory.
 inline std::vector<base::Path> pack_files(const base::Path& store) {
   std::vector<base::Path> found;

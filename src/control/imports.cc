@@ -11,7 +11,7 @@
 #include "base/api_error.h"
 #include "base/fd.h"
 #include "base/ids.h"
-#include "blocks/mark.h"
+#include "blocks/usage.h"
 #include "catalog/blocks.h"
 #include "catalog/snapshots.h"
 #include "control/image_conversion.h"
@@ -235,10 +235,9 @@ Imported import_image(Region& region, const Principal& caller, int fd, const Imp
   stream(raw, disk_bytes, session, meter);
   const auto disk = session.store(disk_bytes);
   auto rows = rows_for(region, caller, what, disk_bytes);
-  const blocks::DiskId disks[] = {disk};
-  const auto used = blocks::usage(region.store, disks);
-  if (!used) throw std::runtime_error("counting: " + used.error().message());
-  rows.snapshot.full_bytes = static_cast<std::int64_t>(used->front().data_bytes);
+  const auto bytes = blocks::data_bytes(region.store, disk);
+  if (!bytes) throw std::runtime_error("counting: " + bytes.error().message());
+  rows.snapshot.full_bytes = static_cast<std::int64_t>(*bytes);
   session.commit([&](const auto& body) { region.catalog.run_in_txn(body); },
                  [&](catalog::Txn& txn) { insert_rows(txn, region, rows, what, disk); });
   return {.image_id = rows.image.id, .snapshot_id = rows.snapshot.id, .total = meter.count(disk_bytes)};

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/log.h"
-#include "blocks/mark.h"
 #include "blocks/sealed_generation.h"
+#include "blocks/usage.h"
 #include "catalog/blocks.h"
 #include "catalog/snapshots.h"
 #include "catalog/volumes.h"
@@ -129,12 +129,11 @@ void rebase(Region& region, jobs::Context& job, const SealedGeneration& cut, con
 }
 
 void count_full_bytes(Region& region, jobs::Context& job, const std::string& snapshot_id, const blocks::DiskId& disk) {
-  const blocks::DiskId roots[] = {disk};
-  const auto used = blocks::usage(region.store, roots);
-  if (!used) throw std::runtime_error("counting " + snapshot_id + ": " + used.error().message());
+  const auto bytes = blocks::data_bytes(region.store, disk);
+  if (!bytes) throw std::runtime_error("counting " + snapshot_id + ": " + bytes.error().message());
   job.in_txn([&](catalog::Txn& txn) {
     txn.execute("UPDATE snapshot SET full_bytes = $3 WHERE region = $1 AND id = $2",
-                {region.name, snapshot_id, static_cast<std::int64_t>(used->front().data_bytes)});
+                {region.name, snapshot_id, static_cast<std::int64_t>(*bytes)});
   });
 }
 

@@ -1,5 +1,6 @@
 #include "control/usage.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -46,10 +47,30 @@ blocks::DiskId disk_of(const catalog::Root& root) {
   return {.root = *digest, .size_bytes = static_cast<std::uint64_t>(root.size_bytes)};
 }
 
-std::vector<blocks::RootUsage> use_of(Region& region, const std::vector<blocks::DiskId>& disks) {
-  auto used = blocks::usage(region.store, disks);
-  if (!used) throw std::runtime_error("region " + region.name + ": " + used.error().message());
-  return std::move(*used);
+// The packs whose copies count; those of uploads that are under way are nobody's yet.
+std::vector<blocks::KnownPack> known_packs(const Rows& rows) {
+  std::vector<blocks::KnownPack> known;
+  for (const auto& pack : rows.packs) {
+    const auto id = blocks::PackId::from_text(pack.id);
+    if (!id) throw std::runtime_error("'" + pack.id + "' is no pack id");
+    if (pack.state == "live" || pack.state == "condemned") {
+      known.push_back({.id = *id, .condemned = pack.state == "condemned"});
+    }
+  }
+  return known;
+}
+
+std::vector<DamagedRecord> damaged_records(Region& region) {
+  std::vector<DamagedRecord> found;
+  const auto bad = region.store.bad_records().list();
+  for (const auto& place : bad) {
+    const auto copies = region.store.locations(place.id);
+    const bool healed = copies && std::any_of(copies->begin(), copies->end(), [&](const auto& copy) {
+                          return copy.kind == place.location.kind && !region.store.bad_records().contains(copy);
+                        });
+    found.push_back({.place = place, .healed = healed});
+  }
+  return found;
 }
 
 std::uint64_t bytes_of_heads(const Rows& rows, const Region& region) {
@@ -68,40 +89,42 @@ std::uint64_t bytes_of_heads(const Rows& rows, const Region& region) {
 
 }  // namespace
 
-Usage usage(Region& region) {
+Usage usage(Region& region, const std::function<bool()>& go_on) {
   const Rows rows = read_rows(region);
   Usage total;
   // A root that stands for the same disk twice (a volume and the snapshot it was made from) is one.
   auto all = rows.disks;
   for (const auto& root : rows.others) all.push_back(disk_of(root));
-  const auto used = use_of(region, all);
-  std::map<std::string, const blocks::RootUsage*> by_id;
-  for (std::size_t i = 0; i < rows.snapshots.size(); ++i) {
-    total.snapshots.push_back({.snapshot = rows.snapshots[i], .bytes = used[i]});
-    by_id.emplace(rows.snapshots[i].id, &used[i]);
-    total.logical_bytes += used[i].logical_bytes;
-  }
+  std::map<std::string, std::size_t> by_id;
+  for (std::size_t i = 0; i < rows.snapshots.size(); ++i) by_id.emplace(rows.snapshots[i].id, i);
+  std::vector<std::vector<std::size_t>> groups;
   for (const auto& image : rows.images) {
-    auto& entry = total.images.emplace_back(ImageUsage{.image = image, .bytes = {}});
+    auto& group = groups.emplace_back();
     const auto [first, last] = rows.snapshots_of_image.equal_range(image.id);
     for (auto at = first; at != last; ++at) {
       const auto found = by_id.find(at->second);
-      if (found == by_id.end()) continue;
-      entry.bytes.logical_bytes += found->second->logical_bytes;
-      entry.bytes.data_bytes += found->second->data_bytes;
-      entry.bytes.stored_bytes += found->second->stored_bytes;
-      entry.bytes.exclusive_bytes += found->second->exclusive_bytes;
+      if (found != by_id.end() && std::ranges::find(group, found->second) == group.end())
+        group.push_back(found->second);
     }
   }
+  const auto packs = known_packs(rows);
+  const auto used = blocks::usage(region.store, {.roots = all, .groups = groups, .packs = packs, .go_on = go_on});
+  if (!used) throw std::runtime_error("region " + region.name + ": " + used.error().message());
+  for (std::size_t i = 0; i < rows.snapshots.size(); ++i) {
+    total.snapshots.push_back({.snapshot = rows.snapshots[i], .bytes = used->roots[i]});
+    total.logical_bytes += used->roots[i].logical_bytes;
+  }
+  for (std::size_t i = 0; i < rows.images.size(); ++i) {
+    total.images.push_back({.image = rows.images[i], .bytes = used->groups[i]});
+  }
+  total.live_bytes = used->live_bytes;
   const auto indexed = region.store.packs();
   if (!indexed) throw std::runtime_error("the packs of the store: " + indexed.error().message());
   for (const auto& pack : *indexed) total.store_bytes += pack.size_bytes;
   for (const auto& pack : rows.packs) {
     if (pack.state == "condemned") total.condemned_bytes += static_cast<std::uint64_t>(pack.bytes);
   }
-  const auto marked = blocks::mark(region.store, all);
-  if (!marked) throw std::runtime_error("region " + region.name + ": " + marked.error().message());
-  total.live_bytes = marked->live_bytes;
+  total.damaged = damaged_records(region);
   total.volume_bytes = bytes_of_heads(rows, region);
   std::error_code ignored;
   total.free_bytes = std::filesystem::space(region.directory, ignored).available;
@@ -116,6 +139,14 @@ VerifiedRegion verify(Region& region, const std::function<bool(const blocks::Ver
   for (const auto& row : rows) disks.push_back(disk_of(row));
   const auto verified = blocks::verify(region.store, disks, progress);
   if (!verified) throw std::runtime_error("region " + region.name + ": " + verified.error().message());
+  // What is bad must not be found for deduplication from here on, so that the next store of it heals it.
+  std::vector<blocks::BadPlace> places;
+  for (const auto& bad : verified->bad) {
+    if (bad.location) places.push_back({.location = *bad.location, .id = bad.id, .why = bad.why});
+  }
+  if (auto noted = region.store.bad_records().add(places); !noted) {
+    throw std::runtime_error("noting bad records: " + noted.error().message());
+  }
   VerifiedRegion answer{.done = verified->done, .roots = rows.size(), .bad = {}};
   for (const auto& bad : verified->bad) answer.bad.push_back({.root = rows.at(bad.root), .bad = bad});
   return answer;
