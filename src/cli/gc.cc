@@ -38,6 +38,13 @@ int gc(const Common& common, const GcOptions& options) {
                         [](const std::string&, const boost::json::object&) {});
   fmt::print("{} roots reach {} of {} in {} packs\n", number(done, "roots"), bytes(number(done, "live_bytes")),
              bytes(number(done, "bytes")), number(done, "packs"));
+  if (number(done, "compacted_packs") > 0) {
+    fmt::print("compacted {} packs, copied {}\n", number(done, "compacted_packs"), bytes(number(done, "copied_bytes")));
+  }
+  if (number(done, "revived_packs") > 0) {
+    fmt::print(stderr, "{} packs were condemned and needed or read; they are live again\n",
+               number(done, "revived_packs"));
+  }
   fmt::print("condemned {} packs ({}), deleted {} packs ({})\n", number(done, "condemned_packs"),
              bytes(number(done, "condemned_bytes")), number(done, "deleted_packs"),
              bytes(number(done, "deleted_bytes")));

@@ -11,6 +11,7 @@
 #include "blocks/mark.h"
 #include "catalog/blocks.h"
 #include "catalog/jobs.h"
+#include "control/compaction.h"
 #include "control/upload_session.h"
 
 namespace kiln::control {
@@ -25,7 +26,8 @@ constexpr std::uint64_t interlock_least_bytes = std::uint64_t{1} << 30;
 
 struct Start {
   std::int64_t epoch = 0;
-  std::vector<blocks::DiskId> roots;  // distinct, without disks of zeros
+  std::vector<blocks::DiskId> roots;     // distinct, without disks of zeros
+  std::vector<blocks::KnownPack> packs;  // live and condemned
   std::size_t root_rows = 0;
 };
 
@@ -36,6 +38,12 @@ void end_sessions_of_ended_jobs(catalog::Txn& txn, Region& region) {
     const auto job = catalog::find_job(txn, region.name, session.job);
     if (!job || job->state == "done" || job->state == "failed") end_session(txn, region, session.id);
   }
+}
+
+PackId pack_id(const std::string& text) {
+  const auto id = PackId::from_text(text);
+  if (!id) throw std::runtime_error("'" + text + "' is no pack id");
+  return *id;
 }
 
 Start raise_epoch(Region& region) {
@@ -53,14 +61,12 @@ Start raise_epoch(Region& region) {
       if (digest->is_null()) continue;
       start.roots.push_back({.root = *digest, .size_bytes = static_cast<std::uint64_t>(root.size_bytes)});
     }
+    for (const auto& pack : catalog::packs(txn, region.name)) {
+      if (pack.state != "live" && pack.state != "condemned") continue;
+      start.packs.push_back({.id = pack_id(pack.id), .condemned = pack.state == "condemned"});
+    }
     return start;
   });
-}
-
-PackId pack_id(const std::string& text) {
-  const auto id = PackId::from_text(text);
-  if (!id) throw std::runtime_error("'" + text + "' is no pack id");
-  return *id;
 }
 
 std::vector<Pack> packs_in_state(Region& region, const std::string& state) {
@@ -84,37 +90,49 @@ void forget_deleting(Region& region) {
   }
 }
 
-// What uploads that died left behind: rows without a living session, and packs without a row. A row is written before
-// its pack, and a session that was ended writes no rows, so neither can be somebody's work.
+// What uploads that died left behind: rows without a living session. A row is written before its pack, and a session
+// that was ended writes no rows, so they cannot be somebody's work.
 void forget_unfinished(Region& region, Collected& report) {
-  const auto indexed = region.store.packs();
-  if (!indexed) throw std::runtime_error("the packs of the store: " + indexed.error().message());
   std::vector<std::string> dead;
-  std::set<std::string> known;
   catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     dead.clear();
-    known.clear();
-    for (const auto& pack : catalog::packs(txn, region.name)) {
-      if (pack.state != "deleted") known.insert(pack.id);
-      if (pack.state != "uploading" || catalog::find_session(txn, region.name, pack.session)) continue;
+    for (const auto& pack : catalog::packs_in_state(txn, region.name, "uploading")) {
+      if (catalog::find_session(txn, region.name, pack.session)) continue;
       txn.execute("UPDATE pack SET state = 'deleting' WHERE region = $1 AND id = $2", {region.name, pack.id});
       dead.push_back(pack.id);
     }
     return true;
   });
-  std::map<std::string, std::uint64_t> sizes;
-  for (const auto& pack : *indexed) sizes[pack.id.text()] = pack.size_bytes;
   for (const auto& id : dead) {
+    const auto size = region.store.pack_store().size(pack_id(id));
     report.deleted_packs += 1;
-    report.deleted_bytes += sizes.contains(id) ? sizes[id] : 0;
+    report.deleted_bytes += size ? *size : 0;
   }
-  for (const auto& [id, bytes] : sizes) {
-    if (known.contains(id)) continue;
-    base::log_warning("control", "pack {} is in no row of region {}: removed", id, region.name);
-    forget(region, pack_id(id));
-    report.deleted_packs += 1;
-    report.deleted_bytes += bytes;
+  forget_deleting(region);
+}
+
+struct Stray {
+  PackId id;
+  std::uint64_t bytes = 0;
+};
+
+// Packs that are in no row, or in that of a deleted one: an upload that was ended while it wrote, or a catalog that is
+// older than the store. The packs are listed before the rows are read, and a row comes before its pack.
+std::vector<Stray> strays(Region& region) {
+  const auto indexed = region.store.packs();
+  if (!indexed) throw std::runtime_error("the packs of the store: " + indexed.error().message());
+  std::set<std::string> known;
+  catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
+    for (const auto& pack : catalog::packs(txn, region.name)) {
+      if (pack.state != "deleted") known.insert(pack.id);
+    }
+    return true;
+  });
+  std::vector<Stray> found;
+  for (const auto& pack : *indexed) {
+    if (!known.contains(pack.id.text())) found.push_back({.id = pack.id, .bytes = pack.size_bytes});
   }
+  return found;
 }
 
 // A living session may have found the pack before it was condemned, and will have to read what it stores again.
@@ -125,7 +143,7 @@ bool may_be_known(catalog::Txn& txn, const Region& region, std::int64_t condemne
 }
 
 std::string why_not(const Start& start, const blocks::Marked& marked, std::uint64_t going_bytes) {
-  if (start.root_rows == 0 && !marked.packs.empty() && going_bytes >= interlock_least_bytes) {
+  if (start.root_rows == 0 && going_bytes >= interlock_least_bytes) {
     return "the region has no root at all, and its store has packs: force, if that is meant";
   }
   if (going_bytes >= interlock_least_bytes && going_bytes > marked.total_bytes / interlock_share) {
@@ -135,63 +153,175 @@ std::string why_not(const Start& start, const blocks::Marked& marked, std::uint6
   return {};
 }
 
-// One round: mark, revive or condemn, delete. Returns what it condemned.
-std::uint64_t round(Region& region, const CollectOptions& options, Collected& report) {
-  const Start start = raise_epoch(region);
-  const auto marked = blocks::mark(region.store, start.roots);
-  // A mark that is not complete says nothing about what may go.
-  if (!marked) throw std::runtime_error("nothing was collected, a root cannot be read: " + marked.error().message());
-  report.epoch = start.epoch;
-  report.roots = start.root_rows;
-  report.live_bytes = marked->live_bytes;
+// One round of collect(): mark, revive, condemn, compact, delete.
+class Round {
+ public:
+  Round(Region& region, const CollectOptions& options, Collected& report)
+      : region_(region), options_(options), report_(report), now_(region.clock.now()) {}
 
-  const auto now = region.clock.now();
-  std::uint64_t condemned = 0, going_bytes = 0;
-  std::vector<Pack> going;
-  const auto use = [&](const Pack& pack) {
-    const auto found = marked->packs.find(pack_id(pack.id));
-    return found == marked->packs.end() ? blocks::PackUse{} : found->second;
-  };
-  for (const auto& pack : packs_in_state(region, "condemned")) {
-    if (use(pack).live_records > 0) {
-      region.catalog.run_in_txn([&](catalog::Txn& txn) { catalog::revive_pack(txn, region.name, pack.id); });
-    } else if (pack.condemned_epoch < start.epoch && pack.condemned && *pack.condemned <= now - options.grace) {
-      going.push_back(pack);
-      going_bytes += static_cast<std::uint64_t>(pack.bytes);
+  // Returns how many packs it condemned.
+  std::uint64_t run() {
+    start_ = raise_epoch(region_);
+    tell_readers();
+    auto marked = blocks::mark(region_.store, {.roots = start_.roots, .packs = start_.packs, .go_on = options_.go_on});
+    // A mark that is not complete says nothing about what may go.
+    if (!marked) throw std::runtime_error("nothing was collected, a root cannot be read: " + marked.error().message());
+    marked_ = std::move(*marked);
+    report_.epoch = start_.epoch;
+    report_.roots = start_.root_rows;
+    report_.live_bytes = marked_.live_bytes;
+    const auto before = report_.condemned_packs;
+    revive();
+    condemn();
+    compact_packs(region_, marked_, start_.epoch, options_, report_);
+    remove();
+    return report_.condemned_packs - before;
+  }
+
+ private:
+  const blocks::PackUse& use(const Pack& pack) const {
+    static const blocks::PackUse none;
+    const auto found = marked_.packs.find(pack_id(pack.id));
+    return found == marked_.packs.end() ? none : found->second;
+  }
+
+  // Sets right what a crash may have left out. Readers that are told late, or of too much, read all the same.
+  void tell_readers() {
+    std::set<PackId> condemned;
+    for (const auto& pack : start_.packs) {
+      if (pack.condemned) condemned.insert(pack.id);
+    }
+    if (auto told = region_.store.condemned().set(condemned); !told) {
+      throw std::runtime_error("telling readers what is condemned: " + told.error().message());
     }
   }
-  for (const auto& pack : packs_in_state(region, "live")) {
-    const auto used = use(pack);
-    if (used.live_records > 0) {
-      region.catalog.run_in_txn([&](catalog::Txn& txn) {
-        txn.execute("UPDATE pack SET live_bytes = $3 WHERE region = $1 AND id = $2",
-                    {region.name, pack.id, static_cast<std::int64_t>(used.live_bytes)});
+
+  // Condemned packs that are needed, or were read: the first must not happen, the second means that it may have.
+  void revive() {
+    const auto read = region_.store.condemned().read_ones();
+    if (!read) throw std::runtime_error("what readers said of condemned packs: " + read.error().message());
+    for (const auto& pack : packs_in_state(region_, "condemned")) {
+      const bool needed = use(pack).live_records > 0;
+      if (pack.condemned_epoch >= start_.epoch || (!needed && !read->contains(pack_id(pack.id)))) continue;
+      base::log_error("control", "pack {} was condemned and is {}: it is live again", pack.id,
+                      needed ? "needed" : "read by somebody");
+      auto revived = catalog::in_txn(region_.catalog, [&](catalog::Txn& txn) {
+        std::set<PackId> live;
+        if (catalog::revive_pack(txn, region_.name, pack.id)) keep_what_is_needed(txn, {pack_id(pack.id)}, live);
+        live.insert(pack_id(pack.id));
+        return live;
       });
-    } else if (catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
-                 // Of two collections the one that began later condemns: a session that began between them has an epoch
-                 // that says it cannot know what the earlier one condemned.
-                 return catalog::current_epoch(txn, region.name) == start.epoch &&
-                        catalog::condemn_pack(txn, region.name, pack.id, start.epoch, now);
-               })) {
-      condemned += 1;
-      report.condemned_packs += 1;
-      report.condemned_bytes += static_cast<std::uint64_t>(pack.bytes);
+      tell_readers_of_revived(revived);
     }
   }
-  report.refused = options.force ? std::string() : why_not(start, *marked, going_bytes);
-  if (!report.refused.empty()) return condemned;
-  for (const auto& pack : going) {
-    const bool goes = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
-      return !may_be_known(txn, region, pack.condemned_epoch) &&
-             catalog::begin_delete_pack(txn, region.name, pack.id, start.epoch, now - options.grace);
-    });
-    if (!goes) continue;
-    report.deleted_packs += 1;
-    report.deleted_bytes += use(pack).total_bytes;
+
+  // What stays keeps the packs that hold bases of its records. Adds those that were condemned to revived.
+  void keep_what_is_needed(catalog::Txn& txn, std::vector<PackId> staying, std::set<PackId>& revived) const {
+    while (!staying.empty()) {
+      const auto found = marked_.packs.find(staying.back());
+      staying.pop_back();
+      if (found == marked_.packs.end()) continue;
+      for (const auto& needed : found->second.needs) {
+        if (!catalog::revive_pack(txn, region_.name, needed.text())) continue;
+        revived.insert(needed);
+        staying.push_back(needed);
+      }
+    }
   }
-  forget_deleting(region);
-  return condemned;
-}
+
+  void tell_readers_of_revived(const std::set<PackId>& revived) {
+    for (const auto& id : revived) {
+      report_.revived_packs += 1;
+      if (auto told = region_.store.condemned().remove(id); !told) {
+        throw std::runtime_error("reviving pack " + id.text() + ": " + told.error().message());
+      }
+    }
+  }
+
+  // In one transaction, because a pack that stays keeps those that hold its records' bases.
+  void condemn() {
+    std::set<PackId> revived;
+    const auto condemned = catalog::in_txn(region_.catalog, [&](catalog::Txn& txn) {
+      std::map<PackId, Pack> going;
+      // Of two collections the one that began later condemns: a session that began between them has an epoch that says
+      // it cannot know what the earlier one condemned.
+      if (catalog::current_epoch(txn, region_.name) != start_.epoch) return going;
+      std::vector<PackId> staying;
+      for (const auto& pack : catalog::packs_in_state(txn, region_.name, "live")) {
+        const auto id = pack_id(pack.id);
+        const auto found = marked_.packs.find(id);
+        if (found == marked_.packs.end()) continue;  // it became live after the mark began
+        if (found->second.live_records > 0) {
+          txn.execute("UPDATE pack SET live_bytes = $3 WHERE region = $1 AND id = $2",
+                      {region_.name, pack.id, static_cast<std::int64_t>(found->second.live_bytes)});
+        } else if (catalog::condemn_pack(txn, region_.name, pack.id, start_.epoch, now_)) {
+          going.emplace(id, pack);
+        } else {
+          staying.push_back(id);
+        }
+      }
+      revived.clear();
+      keep_what_is_needed(txn, staying, revived);
+      for (auto it = revived.begin(); it != revived.end();)
+        it = going.erase(*it) > 0 ? revived.erase(it) : std::next(it);
+      return going;
+    });
+    tell_readers_of_revived(revived);
+    for (const auto& [id, pack] : condemned) {
+      report_.condemned_packs += 1;
+      report_.condemned_bytes += static_cast<std::uint64_t>(pack.bytes);
+      if (auto told = region_.store.condemned().add(id); !told) {
+        base::log_warning("control", "readers are not told of pack {}: {}", pack.id, told.error().message());
+      }
+    }
+  }
+
+  bool is_due(const Pack& pack) const {
+    return pack.condemned_epoch < start_.epoch && pack.condemned && *pack.condemned <= now_ - options_.grace &&
+           marked_.packs.contains(pack_id(pack.id)) && use(pack).live_records == 0;
+  }
+
+  void remove() {
+    std::vector<Pack> due;
+    std::uint64_t going_bytes = 0;
+    for (const auto& pack : packs_in_state(region_, "condemned")) {
+      if (!is_due(pack)) continue;
+      due.push_back(pack);
+      going_bytes += static_cast<std::uint64_t>(pack.bytes - pack.live_bytes);
+    }
+    forget_unfinished(region_, report_);
+    const auto stray = strays(region_);
+    for (const auto& pack : stray) going_bytes += pack.bytes;
+    report_.refused = options_.force ? std::string() : why_not(start_, marked_, going_bytes);
+    if (!report_.refused.empty()) return;
+    for (const auto& pack : due) {
+      // The last look at what readers said is right before the transaction after which there is no way back.
+      const auto read = region_.store.condemned().read_ones();
+      if (!read || read->contains(pack_id(pack.id))) continue;
+      const bool goes = catalog::in_txn(region_.catalog, [&](catalog::Txn& txn) {
+        return !may_be_known(txn, region_, pack.condemned_epoch) &&
+               catalog::begin_delete_pack(txn, region_.name, pack.id, start_.epoch, now_ - options_.grace);
+      });
+      if (!goes) continue;
+      report_.deleted_packs += 1;
+      report_.deleted_bytes += use(pack).total_bytes;
+    }
+    for (const auto& pack : stray) {
+      base::log_warning("control", "pack {} is in no row of region {}: removed", pack.id.text(), region_.name);
+      forget(region_, pack.id);
+      report_.deleted_packs += 1;
+      report_.deleted_bytes += pack.bytes;
+    }
+    forget_deleting(region_);
+  }
+
+  Region& region_;
+  const CollectOptions& options_;
+  Collected& report_;
+  const base::Micros now_;
+  Start start_;
+  blocks::Marked marked_;
+};
 
 }  // namespace
 
@@ -204,11 +334,13 @@ Collected collect(Region& region, const CollectOptions& options) {
     report.bytes += pack.size_bytes;
   }
   forget_deleting(region);
-  const auto condemned = round(region, options, report);
-  forget_unfinished(region, report);
-  forget_deleting(region);
-  // Without a grace what this mark condemned goes after the next one.
-  if (options.grace == 0 && condemned > 0) round(region, options, report);
+  const auto condemned = Round(region, options, report).run();
+  // Without a grace what this mark condemned goes after the next one, which has nothing to compact any more.
+  if (options.grace == 0 && condemned > 0) {
+    auto again = options;
+    again.compact_below_percent = 0;
+    Round(region, again, report).run();
+  }
   return report;
 }
 
