@@ -27,6 +27,8 @@ struct GcOptions {
   bool force = false;
 };
 int gc(const Common& common, const GcOptions& options);
+// How far the background scrub is and what it found; with now a whole pass at once. 1 when anything is bad.
+int scrub(const Common& common, bool now);
 
 int api(bool shapes);  // every operation served, as "service operation", or their members as JSON
 int inspect(const std::string& file);

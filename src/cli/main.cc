@@ -32,6 +32,24 @@ void add_import(CLI::App& app, Common& common, ImportOptions& options, int& exit
   import_command->callback([&common, &options, &exit_code] { exit_code = import(common, options); });
 }
 
+void add_gc(CLI::App& app, Common& common, GcOptions& options, int& exit_code) {
+  auto* const gc_command = app.add_subcommand("gc", "give back the space of what nothing refers to");
+  gc_command->add_option("--grace", options.grace, "how long a pack stays condemned: 0, 15m, 1h, 7d")
+      ->capture_default_str();
+  gc_command->add_flag("--force", options.force, "also when more than a fifth of the store would go");
+  gc_command->footer("Example: kiln gc --grace 0\n");
+  add_place(gc_command, common);
+  gc_command->callback([&common, &options, &exit_code] { exit_code = gc(common, options); });
+}
+
+void add_scrub(CLI::App& app, Common& common, bool& now, int& exit_code) {
+  auto* const scrub_command = app.add_subcommand("scrub", "where the background scrub is, and what it found bad");
+  scrub_command->add_flag("--now", now, "read every pack again at once");
+  scrub_command->footer("Exits with 1 when something is bad.\nExample: kiln scrub --now\n");
+  add_place(scrub_command, common);
+  scrub_command->callback([&common, &now, &exit_code] { exit_code = scrub(common, now); });
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -59,13 +77,10 @@ int main(int count, char** arguments) {
   verify_command->callback([&] { exit_code = verify(common); });
 
   GcOptions gc_options;
-  auto* const gc_command = app.add_subcommand("gc", "give back the space of what nothing refers to");
-  gc_command->add_option("--grace", gc_options.grace, "how long a pack stays condemned: 0, 15m, 1h, 7d")
-      ->capture_default_str();
-  gc_command->add_flag("--force", gc_options.force, "also when more than a fifth of the store would go");
-  gc_command->footer("Example: kiln gc --grace 0\n");
-  add_place(gc_command, common);
-  gc_command->callback([&] { exit_code = gc(common, gc_options); });
+  add_gc(app, common, gc_options, exit_code);
+
+  bool scrub_all_now = false;
+  add_scrub(app, common, scrub_all_now, exit_code);
 
   auto* const api_command = app.add_subcommand("api", "list every AWS operation that is served");
   bool api_shapes = false;

@@ -13,7 +13,13 @@ int usage(const Common& common) {
   const auto done =
       ask({.data_directory = common.data_directory,
            .request = {{"command", "usage"}, {"region", common.region}, {"account", common.account}}},
-          [](const std::string&, const boost::json::object& item) {
+          [](const std::string& kind, const boost::json::object& item) {
+            if (kind == "damaged") {
+              fmt::print(stderr, "damaged: {} at {} of pack {}{}: {}\n", text(item, "kind"), number(item, "offset"),
+                         text(item, "pack"), item.at("healed").as_bool() ? ", healed by another copy" : "",
+                         text(item, "why"));
+              return;
+            }
             fmt::print("{:<23} {:>11} {:>11} {:>11} {:>11}  {}\n", text(item, "id"),
                        bytes(number(item, "logical_bytes")), bytes(number(item, "data_bytes")),
                        bytes(number(item, "stored_bytes")), bytes(number(item, "exclusive_bytes")), text(item, "name"));

@@ -11,6 +11,7 @@
 #include "control/instance_jobs.h"
 #include "control/reconcile.h"
 #include "control/region.h"
+#include "control/scrub.h"
 #include "control/snapshots.h"
 #include "control/upload_session.h"
 #include "control/volumes.h"
@@ -94,6 +95,7 @@ struct Daemon::Parts {
   control::Regions regions;
   std::unique_ptr<services::imds::MetadataListeners> metadata;
   std::unique_ptr<control::Reconciler> reconciler;
+  std::unique_ptr<control::Scrubber> scrubber;
   std::unique_ptr<services::Dispatch> dispatch;
   std::unique_ptr<http::Server> server;
   std::unique_ptr<services::operators::Server> operators;
@@ -121,6 +123,8 @@ struct Daemon::Parts {
     reconciler =
         std::make_unique<control::Reconciler>(regions, control::Reconciler::Options{.network_ready = network_ready()});
     reconciler->start();
+    scrubber = std::make_unique<control::Scrubber>(regions, control::Scrubber::Options{});
+    scrubber->start();
   }
 
   void start_server(std::vector<base::Fd> inherited) {
@@ -156,6 +160,7 @@ const std::string& Daemon::url() const { return parts_->url; }
 void Daemon::stop() {
   if (parts_->server) parts_->server->stop(std::chrono::seconds(5));
   if (parts_->operators) parts_->operators->stop();
+  if (parts_->scrubber) parts_->scrubber->stop();
   if (parts_->reconciler) parts_->reconciler->stop();
   parts_->runner.stop();
   if (parts_->metadata) parts_->metadata->stop();

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "control/garbage.h"
 #include "control/imports.h"
+#include "control/scrub.h"
 #include "control/usage.h"
 
 namespace kiln::services::operators {
@@ -77,8 +78,16 @@ json::object to_json(const blocks::RootUsage& bytes) {
           {"exclusive_bytes", bytes.exclusive_bytes}};
 }
 
+json::object to_json(const blocks::BadPlace& bad) {
+  return {{"pack", bad.location.pack.text()},
+          {"offset", bad.location.offset},
+          {"kind", bad.location.kind == blocks::RecordKind::node ? "node" : "chunk"},
+          {"id", bad.id.is_null() ? "" : bad.id.hex()},
+          {"why", bad.why}};
+}
+
 void usage(const Command& command) {
-  const auto usage = control::usage(command.region);
+  const auto usage = control::usage(command.region, [&] { return command.go_on(); });
   // Items go one a line: a region of many images does not fit into one.
   for (const auto& image : usage.images) {
     auto item = to_json(image.bytes);
@@ -91,6 +100,11 @@ void usage(const Command& command) {
     item["id"] = snapshot.snapshot.id;
     item["name"] = snapshot.snapshot.description;
     command.send("snapshot", std::move(item));
+  }
+  for (const auto& damaged : usage.damaged) {
+    auto item = to_json(damaged.place);
+    item["healed"] = damaged.healed;
+    command.send("damaged", std::move(item));
   }
   command.send("done", {{"logical_bytes", usage.logical_bytes},
                         {"store_bytes", usage.store_bytes},
@@ -126,7 +140,9 @@ void verify(const Command& command) {
 void gc(const Command& command) {
   const auto grace = command.number("grace_seconds", 3600);
   if (grace < 0) throw ApiError("InvalidParameterValue", "the grace is a number of seconds, 0 or more");
-  const auto done = control::collect(command.region, {.grace = base::seconds(grace), .force = command.flag("force")});
+  const auto done = control::collect(command.region, {.grace = base::seconds(grace),
+                                                      .force = command.flag("force"),
+                                                      .go_on = [&] { return command.go_on(); }});
   command.send("done", {{"epoch", done.epoch},
                         {"roots", done.roots},
                         {"packs", done.packs},
@@ -134,16 +150,46 @@ void gc(const Command& command) {
                         {"live_bytes", done.live_bytes},
                         {"condemned_packs", done.condemned_packs},
                         {"condemned_bytes", done.condemned_bytes},
+                        {"compacted_packs", done.compacted_packs},
+                        {"copied_bytes", done.copied_bytes},
+                        {"revived_packs", done.revived_packs},
                         {"deleted_packs", done.deleted_packs},
                         {"deleted_bytes", done.deleted_bytes},
                         {"refused", done.refused}});
+}
+
+void scrub(const Command& command) {
+  if (command.flag("now")) {
+    control::ScrubProgress last;
+    const auto bad = control::scrub_now(command.region, [&](const control::ScrubProgress& progress) {
+      last = progress;
+      command.send("progress", {{"packs", progress.packs}, {"bytes", progress.bytes}});
+      return command.go_on();
+    });
+    for (const auto& each : bad) command.send("bad", to_json(each));
+    command.send("done", {{"now", true},
+                          {"packs", last.packs},
+                          {"bytes", last.bytes},
+                          {"records", last.records},
+                          {"bad", bad.size()}});
+    return;
+  }
+  const auto state = control::scrub_state(command.region);
+  const auto known = command.region.store.bad_records().list();
+  for (const auto& each : known) command.send("bad", to_json(each));
+  command.send("done", {{"now", false},
+                        {"packs", state.packs},
+                        {"bytes", state.bytes},
+                        {"began_seconds", state.began / base::seconds(1)},
+                        {"finished_seconds", state.finished / base::seconds(1)},
+                        {"bad", known.size()}});
 }
 
 struct Entry {
   std::string_view name;
   void (*run)(const Command&);
 };
-constexpr Entry entries[] = {{"import", import}, {"usage", usage}, {"verify", verify}, {"gc", gc}};
+constexpr Entry entries[] = {{"import", import}, {"usage", usage}, {"verify", verify}, {"gc", gc}, {"scrub", scrub}};
 
 void run(const control::Regions& regions, control::Principal principal, Channel& channel, const std::string& line,
          const std::atomic<bool>& stopping) {
