@@ -85,8 +85,10 @@ class Marker {
     use.kind = contents->header.kind;
     use.total_bytes = contents->size_bytes;
     use.records = contents->entries.size();
+    use.record_bytes = 0;
     const auto kind = record_kind(use.kind);
     for (const auto& entry : contents->entries) {
+      use.record_bytes += entry.length;
       auto* record = table_->records_.find(entry.id);
       if (record == nullptr || record->kind != kind) continue;
       if (record->pack == 0 && !table_->scan_.is_bad(place, entry)) count(*record, place, entry);

@@ -27,7 +27,8 @@ namespace kiln::blocks {
 struct PackUse {
   PackKind kind = PackKind::data;
   std::uint64_t total_bytes = 0;
-  std::uint64_t live_bytes = 0;
+  std::uint64_t record_bytes = 0;  // of all records, without header and footer
+  std::uint64_t live_bytes = 0;    // of the records that are alive
   std::uint64_t records = 0;
   std::uint64_t live_records = 0;
   // Of a pack without live records: the packs, without live records too, that hold bases of its dead ones. When it

@@ -27,8 +27,10 @@ Result<PackContents> PackScan::contents(std::size_t place) const {
   const auto& id = packs_[place].id;
   auto contents = read_pack_contents(store_.pack_store(), id);
   if (contents || contents.error().fault() == Fault::io) return contents;
-  base::log_warning("blocks", "{}", contents.error().message());
-  if (contents.error().fault() == Fault::not_found) return PackContents{.header = {.id = id}};
+  const bool gone = contents.error().fault() == Fault::not_found;
+  // A condemned one may be deleted by another collection meanwhile.
+  if (!gone || !packs_[place].condemned) base::log_warning("blocks", "{}", contents.error().message());
+  if (gone) return PackContents{.header = {.id = id}};
   return contents_by_index(id);
 }
 

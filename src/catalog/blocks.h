@@ -48,6 +48,7 @@ std::vector<Root> roots_of(Txn& txn, const std::string& region, const std::strin
 std::int64_t drop_roots(Txn& txn, const std::string& region, const std::string& kind, const std::string& owner);
 
 std::optional<Pack> find_pack(Txn& txn, const std::string& region, const std::string& id);
+// All but the deleted ones, whose rows are kept and grow in number for ever.
 std::vector<Pack> packs(Txn& txn, const std::string& region);
 std::vector<Pack> packs_in_state(Txn& txn, const std::string& region, const std::string& state);
 

@@ -42,12 +42,12 @@ std::vector<Batch> batches_of(Region& region, const blocks::Marked& marked, cons
       const auto id = PackId::from_text(row.id);
       const auto use = id ? marked.packs.find(*id) : marked.packs.end();
       if (use == marked.packs.end() || use->second.kind != kind || use->second.live_records == 0) continue;
-      const bool mostly_live = use->second.live_bytes * 100 >= use->second.total_bytes * options.compact_below_percent;
+      const bool mostly_live = use->second.live_bytes * 100 >= use->second.record_bytes * options.compact_below_percent;
       if (mostly_live && !damaged.contains(*id)) continue;
       sources.emplace_back(*use);
     }
     std::ranges::sort(sources, [](const auto& a, const auto& b) {
-      return a.second.live_bytes * b.second.total_bytes < b.second.live_bytes * a.second.total_bytes;
+      return a.second.live_bytes * b.second.record_bytes < b.second.live_bytes * a.second.record_bytes;
     });
     Batch batch{.kind = kind, .sources = {}};
     for (const auto& [id, use] : sources) {

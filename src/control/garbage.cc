@@ -123,9 +123,7 @@ std::vector<Stray> strays(Region& region) {
   if (!indexed) throw std::runtime_error("the packs of the store: " + indexed.error().message());
   std::set<std::string> known;
   catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
-    for (const auto& pack : catalog::packs(txn, region.name)) {
-      if (pack.state != "deleted") known.insert(pack.id);
-    }
+    for (const auto& pack : catalog::packs(txn, region.name)) known.insert(pack.id);
     return true;
   });
   std::vector<Stray> found;
