@@ -1,10 +1,10 @@
 // Collection beside everything else, under a scheduler that decides who runs next: at each transaction and each change
 // of a file, by a seed that makes a failure happen again.
 //
-// Four actors upload (with and without a parent, finding what others store), abandon uploads, open and delete disks, read
-// them and collect, two at once as it comes. In between the process dies or the power goes, in the middle of whatever the
-// actors do. Nothing that a disk needs may be lost at any moment, and when all is quiet two collections remove all that
-// nothing needs.
+// Four actors upload (with and without a parent, finding what others store), abandon uploads, open and delete disks,
+// read them and collect, two at once as it comes. In between the process dies or the power goes, in the middle of
+// whatever the actors do. Nothing that a disk needs may be lost at any moment, and when all is quiet collections remove
+// all that nothing needs.
 //
 // KILN_SEED=n runs a seed again; KILN_LONG=1 runs 1,000,000 operations, KILN_LONG=n runs n.
 #include <gtest/gtest.h>
