@@ -28,7 +28,7 @@ struct Config {
   std::string hypervisor = "libvirt";    // libvirt or fake
   std::string libvirt_uri = "qemu:///system";
   std::string qemu = "/usr/bin/qemu-system-x86_64";
-  std::string socket_group;  // the group that QEMU runs as
+  std::string socket_group;  // the group that QEMU runs as; empty: libvirt says
   std::string plugin;        // nbdkit-kiln-plugin.so; empty: beside the program, or where packages put it
   std::string vpc_cidr = "10.77.0.0/16";
   bool metadata_service = true;

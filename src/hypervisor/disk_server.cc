@@ -70,7 +70,7 @@ Reached reach(const std::string& path) {
 struct Listening {
   std::string path;
   mode_t mode;
-  std::string group = {};
+  std::optional<gid_t> group = {};
 };
 
 // Listens under a name of its own; place() gives it the real one in one step.
@@ -82,10 +82,8 @@ base::Fd listen_aside(const Listening& wanted) {
   if (!socket) fail("socket");
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fail("bind " + aside);
   if (::chmod(aside.c_str(), wanted.mode) != 0) fail("chmod " + aside);
-  if (!wanted.group.empty()) {
-    const group* found = ::getgrnam(wanted.group.c_str());
-    if (found == nullptr) throw HostError("no group " + wanted.group);
-    if (::chown(aside.c_str(), static_cast<uid_t>(-1), found->gr_gid) != 0) fail("chown " + aside);
+  if (wanted.group && ::chown(aside.c_str(), static_cast<uid_t>(-1), *wanted.group) != 0) {
+    fail("give " + aside + " to QEMU's group " + std::to_string(*wanted.group) + ", of which kilnd has to be a member");
   }
   if (::listen(socket.get(), 64) != 0) fail("listen " + aside);
   return socket;
@@ -136,12 +134,23 @@ bool ends_within(const base::Fd& process, milliseconds limit) {
 
 }  // namespace
 
-void DiskServers::start(const DiskServer& server) const {
+std::optional<gid_t> DiskServers::socket_group(const DiskServer& server, std::optional<gid_t> qemu_group) const {
+  if (!options_.socket_group.empty()) {
+    const group* found = ::getgrnam(options_.socket_group.c_str());
+    if (found == nullptr) throw HostError("no group " + options_.socket_group);
+    return found->gr_gid;
+  }
+  struct stat replaced;
+  if (!qemu_group && ::stat(nbd_socket(server).c_str(), &replaced) == 0) return replaced.st_gid;
+  return qemu_group;
+}
+
+void DiskServers::start(const DiskServer& server, std::optional<gid_t> qemu_group) const {
   if (runs(server)) return;
   std::error_code ignored;
   fs::create_directories(server.run_directory, ignored);
   ::unlink(pid_file(server).c_str());
-  auto nbd = listen_aside({.path = nbd_socket(server), .mode = 0660, .group = options_.socket_group});
+  auto nbd = listen_aside({.path = nbd_socket(server), .mode = 0660, .group = socket_group(server, qemu_group)});
   auto control = listen_aside({.path = control_socket(server), .mode = 0600});
 
   // With LISTEN_FDS nbdkit ends with its parent (1.32 asks the kernel for it); its parent is init by then, because

@@ -13,7 +13,10 @@
 // process is that server. After a crash of ours the server goes on and start() finds it. Thread-safe for different
 // servers; calls for one server are the caller's to serialise. Throws HostError.
 
+#include <sys/types.h>
+
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +27,7 @@ namespace kiln::hypervisor {
 struct DiskServerOptions {
   std::string nbdkit = "nbdkit";
   std::string plugin;             // a path, or the name of one of nbdkit's own
-  std::string socket_group = {};  // the group that QEMU runs as; empty leaves ours
+  std::string socket_group = {};  // the group that QEMU runs as; empty: the one that start() is told
   bool control = true;            // pass control-fd=N; nbdkit's own plugins do not know it
   std::chrono::milliseconds start_limit{15'000};
   std::chrono::milliseconds stop_limit{20'000};  // then it is killed
@@ -34,11 +37,15 @@ class DiskServers {
  public:
   explicit DiskServers(DiskServerOptions options) : options_(std::move(options)) {}
 
-  void start(const DiskServer& server) const;
+  // qemu_group is the group that QEMU runs as, as its host says; none leaves the one of the socket that is replaced, or
+  // ours.
+  void start(const DiskServer& server, std::optional<gid_t> qemu_group = {}) const;
   bool runs(const DiskServer& server) const;
   void stop(const DiskServer& server) const;
 
  private:
+  std::optional<gid_t> socket_group(const DiskServer& server, std::optional<gid_t> qemu_group) const;
+
   const DiskServerOptions options_;
 };
 

@@ -32,6 +32,8 @@ export interface Keys {
 }
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'kiln-e2e-'));
+// QEMU may be another user, and has to get at its socket.
+fs.chmodSync(directory, 0o711);
 export const data = path.join(directory, 'data');
 export const scratch = path.join(directory, 'scratch');
 const host = path.join(directory, 'host');

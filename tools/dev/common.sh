@@ -10,7 +10,7 @@ as_root() {
     "$@"
   else
     command -v sudo >/dev/null || die "this needs root, and there is no sudo"
-    sudo --preserve-env=PATH,KILN_DEB_CACHE,KILN_E2E,KILN_SEED,KILN_LOG,HTTP_PROXY,HTTPS_PROXY,NO_PROXY,http_proxy,https_proxy,no_proxy \
+    sudo --preserve-env=PATH,KILN_DEB_CACHE,KILN_E2E,KILN_LIBVIRT,KILN_SEED,KILN_LOG,HTTP_PROXY,HTTPS_PROXY,NO_PROXY,http_proxy,https_proxy,no_proxy \
       -- "$@"
   fi
 }

@@ -123,6 +123,25 @@ std::string LibvirtHost::acceleration() {
   return found;
 }
 
+void LibvirtHost::start_disk_server(const DiskServer& server) { disk_servers_.start(server, qemu_group()); }
+
+std::optional<gid_t> LibvirtHost::qemu_group() {
+  {
+    const base::Lock lock(mutex_);
+    if (qemu_group_) return qemu_group_;
+  }
+  std::optional<gid_t> found;
+  try {
+    const auto connection = connection_.get();
+    found = read_qemu_group(take_text(virConnectGetCapabilities(connection.get()), "capabilities"));
+  } catch (const HostError& error) {
+    // A guest whose server died needs another one, whether libvirt answers or not.
+    base::log_warning("hypervisor", "the group that QEMU runs as is not known: {}", error.what());
+  }
+  const base::Lock lock(mutex_);
+  return qemu_group_ = found;
+}
+
 void LibvirtHost::start(const DomainSpec& spec) {
   if (spec.disks.empty()) throw HostError(spec.instance_id + " has no disk to boot from");
   auto domain = find_domain(spec.instance_id);

@@ -40,7 +40,7 @@ class LibvirtHost final : public Host {
   void add_address(const Nic& nic, const std::string& hostname) override;
   void remove_address(const Nic& nic) override;
   std::string bridge(const std::string& vpc_id) override;
-  void start_disk_server(const DiskServer& server) override { disk_servers_.start(server); }
+  void start_disk_server(const DiskServer& server) override;
   bool disk_server_runs(const DiskServer& server) override { return disk_servers_.runs(server); }
   void stop_disk_server(const DiskServer& server) override { disk_servers_.stop(server); }
   void start(const DomainSpec& spec) override;
@@ -62,6 +62,8 @@ class LibvirtHost final : public Host {
   // Throw when there is none.
   DomainPtr domain_of(const std::string& instance_id);
   NetworkPtr network_of(const std::string& vpc_id);
+  // None when libvirt is away, or says nothing of it.
+  std::optional<gid_t> qemu_group();
   std::string emulator() const { return options_.directory + "/qemu"; }
 
   const LibvirtOptions options_;
@@ -69,6 +71,7 @@ class LibvirtHost final : public Host {
   const DiskServers disk_servers_;
   base::Mutex mutex_;
   std::optional<std::string> acceleration_ KILN_GUARDED_BY(mutex_);
+  std::optional<gid_t> qemu_group_ KILN_GUARDED_BY(mutex_);
 };
 
 }  // namespace kiln::hypervisor

@@ -187,6 +187,23 @@ std::string reservation_xml(const Nic& nic, const std::string& hostname) {
   return text_of(host);
 }
 
+std::optional<gid_t> read_qemu_group(const std::string& capabilities) {
+  pugi::xml_document document;
+  if (!document.load_string(capabilities.c_str())) throw HostError("not XML: " + capabilities);
+  for (const auto& model : document.child("capabilities").child("host").children("secmodel")) {
+    if (std::string_view(model.child_value("model")) != "dac") continue;
+    // "+64055:+64055"; every type of guest has the same one.
+    const std::string label = model.child_value("baselabel");
+    const auto colon = label.find(":+");
+    gid_t group = 0;
+    if (colon == std::string::npos) return {};
+    const char* end = label.data() + label.size();
+    const auto [stop, failure] = std::from_chars(label.data() + colon + 2, end, group);
+    if (failure == std::errc{} && stop == end) return group;
+  }
+  return {};
+}
+
 std::optional<Marks> read_marks(const std::string& metadata) {
   pugi::xml_document document;
   if (!document.load_string(metadata.c_str())) return std::nullopt;

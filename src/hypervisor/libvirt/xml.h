@@ -4,6 +4,8 @@
 // Written with pugixml, so that no name, path or number can break out of its element. A domain carries, in the
 // namespace urn:kiln:1, the instance that it is and the owner that made it: several daemons may share one libvirt.
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +32,9 @@ std::string network_xml(const Network& network);
 std::string network_name(const std::string& vpc_id);
 std::string bridge_name(const std::string& vpc_id);  // at most 15 bytes, as interface names are
 std::string reservation_xml(const Nic& nic, const std::string& hostname);
+
+// The group that QEMU runs as, from the capabilities of the connection; none when libvirt leaves it as it is.
+std::optional<gid_t> read_qemu_group(const std::string& capabilities);
 
 struct Marks {
   std::string instance_id;

@@ -89,6 +89,18 @@ TEST(Marks, are_absent_from_domains_that_are_not_ours) {
   EXPECT_FALSE(read_marks("not xml"));
 }
 
+TEST(Capabilities, name_the_group_that_qemu_runs_as) {
+  const auto host = [](const std::string& models) {
+    return "<capabilities><host>" + models + "</host></capabilities>";
+  };
+  const std::string apparmor = "<secmodel><model>apparmor</model><doi>0</doi></secmodel>";
+  const std::string dac =
+      "<secmodel><model>dac</model><doi>0</doi><baselabel type='kvm'>+64055:+107</baselabel></secmodel>";
+  EXPECT_EQ(read_qemu_group(host(apparmor + dac)), 107U);
+  EXPECT_FALSE(read_qemu_group(host(apparmor)));
+  EXPECT_FALSE(read_qemu_group(host("<secmodel><model>dac</model><baselabel>odd</baselabel></secmodel>")));
+}
+
 TEST(NetworkXml, answers_as_the_metadata_service_and_as_the_router) {
   const auto text = network_xml({.vpc_id = "vpc-0123456789abcdef0", .cidr = "10.77.0.0/16"});
   const auto xml = parsed(text);
