@@ -75,12 +75,14 @@ class Compaction {
   }
 
   Status add(const PackHeader& source, const PackEntry& entry, const Bytes& record) {
-    if (writer_ && !writer_->fits(record.size())) KILN_TRY(flush());
+    // A pack holds an id once; of a base several copies may be alive.
+    if (writer_ && (in_writer_.contains(entry.id) || !writer_->fits(record.size()))) KILN_TRY(flush());
     if (!writer_) {
       writer_.emplace(
           PackHeader{.id = PackId::make(), .kind = source.kind, .domain = source.domain, .epoch = options_.epoch});
     }
     writer_->add(entry.id, record);
+    in_writer_.insert(entry.id);
     bases_.insert(entry.bases.begin(), entry.bases.end());
     done_.copied_bytes += record.size();
     return {};
@@ -90,6 +92,7 @@ class Compaction {
     if (!writer_) return {};
     const auto written = std::move(*writer_).finish();
     writer_.reset();
+    in_writer_.clear();
     const auto& header = written.contents.header;
     if (options_.before_pack) KILN_TRY(options_.before_pack(header.id, header.kind));
     KILN_TRY(store_.publish(written));
@@ -111,6 +114,7 @@ class Compaction {
   const Marked& marked_;
   const CompactionOptions& options_;
   std::optional<PackWriter> writer_;
+  std::set<Digest> in_writer_;
   std::set<Digest> bases_;
   Compacted done_;
 };

@@ -93,6 +93,44 @@ TEST(Liveness, of_several_copies_the_youngest_that_is_live_and_good_counts) {
   EXPECT_EQ(old_bad + young_bad, 1u) << "a bad copy is kept when there is no other";
 }
 
+TEST(Liveness, every_copy_of_a_base_counts_because_each_may_hold_other_literals) {
+  const TestDirectory directory;
+  const auto store = open_store(directory.path());
+  const auto first = store_pack(*store, {{1, {}}, {2, {}}});
+  const auto second = store_pack(*store, {{1, {}}, {3, {}}});
+  const auto based = store_pack(*store, {{10, {1}}});
+  const auto disk = store_disk(*store, mib, {{0, 10}});
+  auto marked = mark_all(*store, {disk.disk});
+  EXPECT_EQ(marked.packs.at(first).live_records, 1u);
+  EXPECT_EQ(marked.packs.at(second).live_records, 1u);
+  EXPECT_EQ(marked.packs.at(based).live_records, 1u);
+  EXPECT_EQ(mark_all(*store, {disk.disk}, {first}).packs.at(first).live_records, 0u) << "the other one is live";
+  // Both copies survive compaction, in packs of their own: a pack holds an id once.
+  const PackId sources[] = {first, second};
+  const auto done = compact(*store, marked, sources, {});
+  ASSERT_TRUE(done) << why(done);
+  EXPECT_EQ(done->written.size(), 2u);
+  EXPECT_EQ(done->emptied.size(), 2u);
+  marked = mark_all(*store, {disk.disk}, {first, second});
+  for (const auto& pack : done->written) EXPECT_EQ(marked.packs.at(pack.id).live_records, 1u);
+}
+
+TEST(Liveness, what_is_needed_for_its_literals_only_does_not_need_its_bases) {
+  const TestDirectory directory;
+  const auto store = open_store(directory.path());
+  const auto oldest = store_pack(*store, {{1, {}}});
+  const auto base = store_pack(*store, {{2, {1}}});
+  const auto based = store_pack(*store, {{10, {2}}});
+  const auto disk = store_disk(*store, mib, {{0, 10}});
+  const auto marked = mark_all(*store, {disk.disk});
+  EXPECT_EQ(marked.packs.at(based).live_records, 1u);
+  EXPECT_EQ(marked.packs.at(base).live_records, 1u);
+  EXPECT_EQ(marked.chunks, 2u);
+  EXPECT_EQ(marked.packs.at(oldest).live_records, 1u) << "an upload may find chunk 2 and read it whole";
+  ASSERT_TRUE(store->forget_pack(oldest));
+  EXPECT_TRUE(mark(*store, std::vector{disk.disk})) << "which is no reason to fail when it is gone";
+}
+
 TEST(Liveness, a_chunk_that_was_found_bad_is_stored_again_and_the_good_copy_is_the_one_that_is_read) {
   const TestDirectory directory;
   const auto store = open_store(directory.path(), Access::write, 0);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "blocks/record_table.h"
 
@@ -19,7 +20,9 @@ using base::Status;
 struct Reached {
   std::uint32_t pack = 0;  // whose copy counts: its place in the scan, and one; 0: not found yet
   RecordKind kind = RecordKind::chunk;
-  bool only_for_dead = true;  // no root needs it, only dead records of packs that stay
+  bool whole = false;     // a root reaches it, so it is read as it is, with its bases
+  bool base = false;      // others are encoded against it, so every copy in a live pack counts, for its literals
+  bool required = false;  // by a root, or as a base of what is; else only by dead records of packs that stay
 };
 
 }  // namespace
@@ -27,6 +30,13 @@ struct Reached {
 class Marked::Table {
  public:
   explicit Table(PackScan scan) : scan_(std::move(scan)) {}
+
+  // Whether the copy of a record at this entry is one of those that count.
+  bool counts(const Reached& record, std::uint32_t place, const PackEntry& entry) const {
+    if (record.pack == place + 1) return true;
+    const auto& pack = scan_.pack(place);
+    return record.base && !pack.condemned && !scan_.is_bad(pack.id, entry);
+  }
 
   PackScan scan_;
   RecordTable<Reached> records_;
@@ -58,17 +68,24 @@ class Marker {
   }
 
  private:
-  // Whether id is seen for the first time as what a root needs.
+  // Whether id is seen for the first time from a root.
   bool reach(const Digest& id, RecordKind kind) {
-    const auto [record, fresh] = table_->records_.insert(id);
-    if (fresh) record->kind = kind;
-    const bool first = record->only_for_dead;
-    record->only_for_dead = false;
-    return first;
+    auto& record = *table_->records_.insert(id).first;
+    record.kind = kind;
+    record.required = true;
+    return !std::exchange(record.whole, true);
+  }
+  // Whether that is news.
+  bool reach_base(const Digest& id, bool required) {
+    auto& record = *table_->records_.insert(id).first;
+    const bool news = !record.base || (required && !record.required);
+    record.base = true;
+    record.required = record.required || required;
+    return news;
   }
 
-  // Finds the copy that counts of all that has been reached, and reaches the bases of those copies, until there is
-  // nothing new: two rounds, as bases have no bases.
+  // Finds the copies that count of all that has been reached, and reaches the bases of what is read whole, until there
+  // is nothing new. What is needed as a base only is needed for its own literals, so its bases are not.
   Status settle() {
     for (bool grew = true; grew;) {
       grew = false;
@@ -82,50 +99,41 @@ class Marker {
     const auto contents = table_->scan_.contents(place);
     if (!contents) return contents.error();
     auto& use = uses_[place];
-    use.kind = contents->header.kind;
-    use.total_bytes = contents->size_bytes;
-    use.records = contents->entries.size();
-    use.record_bytes = 0;
+    use = {.kind = contents->header.kind, .total_bytes = contents->size_bytes, .records = contents->entries.size()};
     const auto kind = record_kind(use.kind);
     for (const auto& entry : contents->entries) {
       use.record_bytes += entry.length;
       auto* record = table_->records_.find(entry.id);
       if (record == nullptr || record->kind != kind) continue;
-      if (record->pack == 0 && !table_->scan_.is_bad(place, entry)) count(*record, place, entry);
-      if (record->pack != place + 1 || record->only_for_dead) continue;
-      for (const auto& base : entry.bases) grew = reach(base, RecordKind::chunk) || grew;
+      const auto& pack = table_->scan_.pack(place);
+      if (record->pack == 0 && !table_->scan_.is_bad(pack.id, entry)) record->pack = place + 1;
+      if (!table_->counts(*record, place, entry)) continue;
+      use.live_bytes += entry.length;
+      ++use.live_records;
+      if (!record->whole) continue;
+      for (const auto& base : entry.bases) grew = reach_base(base, true) || grew;
     }
     return {};
   }
 
-  void count(Reached& record, std::uint32_t place, const PackEntry& entry) {
-    record.pack = place + 1;
-    uses_[place].live_bytes += entry.length;
-    ++uses_[place].live_records;
-  }
-
   // A bad copy that is the only one keeps its pack: it may be read again, or part of it be saved.
   Status settle_bad_copies() {
-    bool grew = false;
+    bool found = false;
     for (const auto& bad : store_.bad_records().list()) {
       auto* record = table_->records_.find(bad.id);
       if (record == nullptr || record->pack != 0) continue;
-      for (std::uint32_t place = 0; place < table_->scan_.size(); ++place) {
-        if (table_->scan_.pack(place).id != bad.location.pack) continue;
-        const auto contents = table_->scan_.contents(place);
-        if (!contents) return contents.error();
-        const auto* entry = contents->find(bad.id);
-        if (entry == nullptr) continue;
-        count(*record, place, *entry);
-        for (const auto& base : entry->bases) grew = reach(base, RecordKind::chunk) || grew;
+      for (std::uint32_t place = 0; place < table_->scan_.size() && record->pack == 0; ++place) {
+        if (table_->scan_.pack(place).id == bad.location.pack) record->pack = place + 1;
       }
+      found = found || record->pack != 0;
     }
-    return grew ? settle() : Status{};
+    return found ? settle() : Status{};
   }
 
   Status check_nothing_is_missing() {
     bool missing = false;
-    table_->records_.for_each([&](const Reached& record) { missing = missing || record.pack == 0; });
+    table_->records_.for_each(
+        [&](const Reached& record) { missing = missing || (record.required && record.pack == 0); });
     if (!missing) return {};
     // The table has no whole ids; the second walk is for the name.
     const auto look = [&](const Digest& id, RecordKind kind) -> Status {
@@ -148,13 +156,12 @@ class Marker {
   Status reach_bases_of_the_dead(bool& grew) {
     for (std::uint32_t place = 0; place < table_->scan_.size(); ++place) {
       auto& use = uses_[place];
-      if (use.live_records == 0 || use.live_records == use.records || closed_.contains(place)) continue;
-      closed_.insert(place);
+      if (use.live_records == 0 || !closed_.insert(place).second) continue;
       KILN_TRY(check(request_.go_on));
       const auto contents = table_->scan_.contents(place);
       if (!contents) return contents.error();
       for (const auto& entry : contents->entries) {
-        for (const auto& base : entry.bases) grew = table_->records_.insert(base).second || grew;
+        for (const auto& base : entry.bases) grew = reach_base(base, false) || grew;
       }
     }
     return {};
@@ -191,7 +198,7 @@ class Marker {
   Marked result() {
     Marked marked;
     table_->records_.for_each([&](const Reached& record) {
-      if (!record.only_for_dead) ++(record.kind == RecordKind::node ? marked.nodes : marked.chunks);
+      if (record.required) ++(record.kind == RecordKind::node ? marked.nodes : marked.chunks);
     });
     for (std::uint32_t place = 0; place < table_->scan_.size(); ++place) {
       marked.total_bytes += uses_[place].total_bytes;
@@ -221,8 +228,11 @@ class Marker {
 
 std::vector<PackEntry> Marked::live_entries(const PackContents& pack) const {
   std::vector<PackEntry> live;
+  std::uint32_t place = 0;
+  while (place < table->scan_.size() && table->scan_.pack(place).id != pack.header.id) ++place;
   for (const auto& entry : pack.entries) {
-    if (pack_of(entry.id) == pack.header.id) live.push_back(entry);
+    const auto* record = place < table->scan_.size() ? table->records_.find(entry.id) : nullptr;
+    if (record != nullptr && table->counts(*record, place, entry)) live.push_back(entry);
   }
   return live;
 }

@@ -1,10 +1,11 @@
 #pragma once
 // What is alive: the walk from roots that the collector is made of.
 //
-// Alive is every node and chunk that a root reaches, every base chunk that a live record is encoded against, and, for
-// as long as a pack stays at all, the bases of its dead records too: an upload may find such a record and bring it
-// back to life, and it must be readable then. Of several copies of a record one counts (pack_scan.h). So a pack has
-// live bytes when something needs this very pack, and may be condemned when it has none.
+// Alive is every node and chunk that a root reaches, every base chunk that one of those is encoded against, and, for
+// as long as a pack stays at all, the bases of its other records too: an upload may find such a record and bring it
+// back to life, and it must be readable then. Of several copies of a record one counts, of a base all that are in live
+// packs (pack_scan.h). So a pack has live bytes when something needs this very pack, and may be condemned when it has
+// none.
 //
 // Reads nodes, and the footers of all packs twice or three times; the index is asked only about a pack whose footer is
 // damaged. Takes minutes on a large store and 32 to 64 bytes of memory for each distinct live record. Called by the
@@ -45,7 +46,7 @@ struct Marked {
 
   // What of a pack is alive there: what compaction has to copy.
   std::vector<PackEntry> live_entries(const PackContents& pack) const;
-  // The pack whose copy of this record counts; none when the record is dead.
+  // The pack whose copy of this record counts, of a base the youngest; none when the record is dead.
   std::optional<PackId> pack_of(const base::Digest& id) const;
 
   class Table;

@@ -54,8 +54,8 @@ Result<PackContents> PackScan::contents_by_index(const PackId& id) const {
   return contents;
 }
 
-bool PackScan::is_bad(std::size_t place, const PackEntry& entry) const {
-  return !bad_.empty() && bad_.contains({packs_[place].id, entry.offset});
+bool PackScan::is_bad(const PackId& pack, const PackEntry& entry) const {
+  return !bad_.empty() && bad_.contains({pack, entry.offset});
 }
 
 Result<std::vector<KnownPack>> indexed_packs(Store& store) {

@@ -3,7 +3,9 @@
 //
 // A record may lie in several packs. One copy counts, the others are waste: that of a live pack before that of a
 // condemned one, then the youngest, so that what compaction moved and what a later store healed is preferred; one that
-// is known to be bad only when there is no other. Reads only. Owned by one thread.
+// is known to be bad only when there is no other. Of a chunk that others are encoded against every good copy in a live
+// pack counts: they refer to literals, and what is a literal in one copy may be a reference in the next.
+// Reads only. Owned by one thread.
 
 #include <functional>
 #include <set>
@@ -35,7 +37,7 @@ class PackScan {
   // themselves say; of one that is gone nothing.
   base::Result<PackContents> contents(std::size_t place) const;
   // Whether the record at this entry was found bad before.
-  bool is_bad(std::size_t place, const PackEntry& entry) const;
+  bool is_bad(const PackId& pack, const PackEntry& entry) const;
 
  private:
   base::Result<PackContents> contents_by_index(const PackId& id) const;

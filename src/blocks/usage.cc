@@ -52,7 +52,9 @@ struct ReachedNode {
 };
 // A node or chunk: whose it is, and which copy counts.
 struct Owned {
-  SetId set = 0;
+  SetId set = 0;    // who need it, or copies of it that others are encoded against
+  SetId whole = 0;  // who read it as it is, and so its bases too
+  bool base = false;
   std::uint32_t pack = 0;  // its place in the scan, and one
 };
 
@@ -118,16 +120,29 @@ class UsageCounter {
     return {};
   }
 
+  void own(const Digest& id, SetId set) {
+    auto& owned = *records_.insert(id).first;
+    owned.set = sets_.join(owned.set, set);
+    owned.whole = sets_.join(owned.whole, set);
+  }
   // Whether that changed anything.
-  bool own(const Digest& id, SetId set) {
+  bool own_base(const Digest& id, SetId set) {
     auto& owned = *records_.insert(id).first;
     const auto joined = sets_.join(owned.set, set);
-    const bool changed = joined != owned.set;
+    const bool changed = !owned.base || joined != owned.set;
+    owned.base = true;
     owned.set = joined;
     return changed;
   }
 
-  // A base is owned by all who own a record that is encoded against it. Twice at most: bases have no bases.
+  // The same copies as those that marking keeps.
+  bool counts(const Owned& owned, std::uint32_t place, const PackEntry& entry) const {
+    if (owned.pack == place + 1) return true;
+    const auto& pack = scan_.pack(place);
+    return owned.base && !pack.condemned && !scan_.is_bad(pack.id, entry);
+  }
+
+  // A base is owned by all who read a record that is encoded against it.
   Status find_copies() {
     for (bool changed = true; changed;) {
       changed = false;
@@ -138,10 +153,10 @@ class UsageCounter {
         for (const auto& entry : contents->entries) {
           auto* owned = records_.find(entry.id);
           if (owned == nullptr) continue;
-          if (owned->pack == 0 && !scan_.is_bad(place, entry)) owned->pack = place + 1;
-          if (owned->pack != place + 1) continue;
-          const auto set = owned->set;  // own() may move the table
-          for (const auto& base : entry.bases) changed = own(base, set) || changed;
+          if (owned->pack == 0 && !scan_.is_bad(scan_.pack(place).id, entry)) owned->pack = place + 1;
+          if (owned->whole == 0 || !counts(*owned, place, entry)) continue;
+          const auto set = owned->whole;  // own_base() may move the table
+          for (const auto& base : entry.bases) changed = own_base(base, set) || changed;
         }
       }
     }
@@ -157,7 +172,7 @@ class UsageCounter {
         auto* owned = records_.find(entry.id);
         if (owned == nullptr) continue;
         if (owned->pack == 0) owned->pack = place + 1;  // every copy is bad; it takes space all the same
-        if (owned->pack == place + 1) bytes_of_set_[owned->set] += entry.length;
+        if (counts(*owned, place, entry)) bytes_of_set_[owned->set] += entry.length;
       }
     }
     return {};

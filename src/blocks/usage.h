@@ -3,8 +3,8 @@
 //
 // A record counts for every disk that reaches it: its nodes, its chunks, and the base chunks that those are encoded
 // against. It is exclusive to a disk, or to a group of disks, when nothing else of the call reaches it: that is what
-// would be freed if only that one were deleted. Of several copies the one that counts is counted (pack_scan.h), so a
-// copy that is waste is nobody's.
+// would be freed if only that one were deleted. Of several copies those that marking keeps are counted (pack_scan.h),
+// so a copy that is waste is nobody's.
 //
 // Each distinct node is read twice, and the footers of all packs twice or three times, however many disks share them.
 // Memory: 32 to 64 bytes for each distinct record, 64 for each node, and the distinct sets of disks that share

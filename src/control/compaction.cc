@@ -110,7 +110,9 @@ class BatchSession {
       // What the copies are encoded against must be as safe as they are.
       for (const auto& base : done.bases) {
         const auto row = catalog::find_pack(txn, region_.name, base.text());
-        if (!row || row->state != "live") throw Overtaken{};
+        // In this epoch only an earlier batch condemns what is alive, after it has copied it.
+        const bool copied = row && row->state == "condemned" && row->condemned_epoch == epoch;
+        if (!row || (row->state != "live" && !copied)) throw Overtaken{};
       }
       for (const auto& pack : done.written) {
         catalog::update(txn, catalog::Pack{.region = region_.name,
