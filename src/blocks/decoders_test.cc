@@ -13,6 +13,7 @@ extern "C" {
 int fuzz_blocks_record(const std::uint8_t* data, std::size_t size);
 int fuzz_blocks_pack(const std::uint8_t* data, std::size_t size);
 int fuzz_blocks_node(const std::uint8_t* data, std::size_t size);
+int fuzz_blocks_slot_head(const std::uint8_t* data, std::size_t size);
 int fuzz_blocks_image_file(const std::uint8_t* data, std::size_t size);
 }
 
@@ -89,6 +90,10 @@ TEST(Decoders, damaged_nodes_are_refused_or_encode_to_themselves) {
   Node node{.level = 3};
   for (auto& entry : node.entries) entry = base::sha256("entry");
   run(fuzz_blocks_node, {bytes_of(encode_node(node))}, 2000);
+}
+
+TEST(Decoders, damaged_slot_heads_are_refused_or_are_what_they_say) {
+  run(fuzz_blocks_slot_head, {golden_file("slot-1.head")}, 2000);
 }
 
 TEST(Decoders, damaged_image_heads_are_judged_by_what_they_are) {

@@ -54,6 +54,24 @@ class SharedCache {
     return result;
   }
 
+  // What is there already, or null.
+  Pointer find(const base::Digest& id) {
+    base::Lock lock(mutex_);
+    const auto held = held_.find(id);
+    if (held == held_.end()) return nullptr;
+    used_.splice(used_.begin(), used_, held->second);
+    return held->second->second;
+  }
+
+  // Forgets a value; whoever holds it keeps it.
+  void drop(const base::Digest& id) {
+    base::Lock lock(mutex_);
+    const auto held = held_.find(id);
+    if (held == held_.end()) return;
+    used_.erase(held->second);
+    held_.erase(held);
+  }
+
   std::size_t values() {
     base::Lock lock(mutex_);
     return held_.size();

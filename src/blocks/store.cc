@@ -20,6 +20,8 @@ using base::Status;
 constexpr std::string_view format_prefix = "kiln-store ";
 // A reader looks again when a chunk is not where the index said, or not in it: packs are replaced while it reads.
 constexpr int most_rounds = 3;
+// A read of as much as this comes from a guest that reads on, which memory serves better than a slot.
+constexpr std::size_t most_bytes_from_slot = 128 << 10;
 
 std::string_view noun(RecordKind kind) { return kind == RecordKind::node ? "node " : "chunk "; }
 
@@ -50,6 +52,11 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
   auto index = ChunkIndex::open(options.files, options.directory / "index", options.access, *store->packs_);
   if (!index) return index.error().in(where);
   store->index_ = *std::move(index);
+  if (options.slots) {
+    auto slots = SlotCache::open(options.files, *options.slots);
+    if (!slots) return slots.error().in(where);
+    store->slots_ = *std::move(slots);
+  }
   return store;
 }
 
@@ -97,10 +104,26 @@ Result<ChunkId> Store::chunk_id(const DiskId& disk, std::uint64_t chunk_index) {
 Result<ChunkBytes> Store::chunk(const ChunkId& id) {
   if (id.is_null()) return ChunkBytes{};
   return chunks_.get(id, [&]() -> Result<ChunkBytes> {
-    auto bytes = load(id, RecordKind::chunk);
+    const auto from_pack = [&] { return load(id, RecordKind::chunk); };
+    auto bytes = slots_ ? slots_->chunk(id, from_pack) : from_pack();
     if (!bytes) return bytes.error();
     return ChunkBytes(std::make_shared<const Bytes>(*std::move(bytes)));
   });
+}
+
+Status Store::read_chunk(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out) {
+  if (const auto held = id.is_null() ? nullptr : chunks_.find(id)) {
+    std::memcpy(out.data(), held->data() + offset, out.size());
+    return {};
+  }
+  if (!slots_ || id.is_null() || out.size() >= most_bytes_from_slot) return DiskSource::read_chunk(id, offset, out);
+  const auto found = slots_->read(id, offset, out);
+  if (found == SlotCache::Found::yes) return {};
+  // Either it is in no slot, or it is read so often that memory is the place for it.
+  const auto whole = chunk(id);
+  if (!whole) return found == SlotCache::Found::often ? Status() : whole.error();
+  std::memcpy(out.data(), (*whole)->data() + offset, out.size());
+  return {};
 }
 
 Result<NodePtr> Store::node(const NodeId& id, unsigned level) {

@@ -14,6 +14,7 @@
 // live is known to the catalog, not here: the store keeps what it is told to keep until forget_pack().
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +29,7 @@
 #include "blocks/pack.h"
 #include "blocks/pack_store.h"
 #include "blocks/shared_cache.h"
+#include "blocks/slot_cache.h"
 
 namespace kiln::blocks {
 
@@ -39,6 +41,7 @@ struct StoreOptions {
   Access access = Access::read;
   std::size_t chunk_cache_bytes = 64 << 20;
   std::size_t node_cache_bytes = 8 << 20;
+  std::optional<SlotCacheOptions> slots;  // decoded chunks on the local disk, shared with other processes
 };
 
 class Store final : public DiskSource, public NodeSource {
@@ -49,6 +52,7 @@ class Store final : public DiskSource, public NodeSource {
 
   base::Result<ChunkId> chunk_id(const DiskId& disk, std::uint64_t chunk_index) override;
   base::Result<ChunkBytes> chunk(const ChunkId& id) override;
+  base::Status read_chunk(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out) override;
   base::Result<NodePtr> node(const NodeId& id, unsigned level) override;
 
   // The bytes of disk from offset on; Fault::invalid past its end.
@@ -86,6 +90,7 @@ class Store final : public DiskSource, public NodeSource {
   std::unique_ptr<ChunkIndex> index_;
   BadRecords bad_;
   CondemnedPacks condemned_;
+  std::unique_ptr<SlotCache> slots_;  // null without
   SharedCache<base::Bytes> chunks_;
   SharedCache<Node> nodes_;
 };

@@ -58,11 +58,16 @@ class HostDiskServers::Turn {
 
 hypervisor::DiskServer HostDiskServers::server(const std::string& instance_id) const {
   const base::Path run = directory_ / "run" / instance_id;
-  return {
+  hypervisor::DiskServer made{
       .instance_id = instance_id,
       .run_directory = run.string(),
       .plugin_parameters = {"volumes=" + (directory_ / "volumes").string(), "store=" + (directory_ / "store").string(),
                             "instance=" + instance_id, "state=" + (run / "volumes.json").string()}};
+  if (slot_cache_bytes_ > 0) {
+    made.plugin_parameters.push_back("slots=" + (directory_ / "cache").string());
+    made.plugin_parameters.push_back("slots-size=" + std::to_string(slot_cache_bytes_));
+  }
+  return made;
 }
 
 void HostDiskServers::start(const std::string& instance_id) {

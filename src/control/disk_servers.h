@@ -33,8 +33,9 @@ class DiskServers {
 
 class HostDiskServers final : public DiskServers {
  public:
-  // directory is the region's: volumes/, store/ and run/ lie in it.
-  HostDiskServers(hypervisor::Host& host, base::Path directory) : host_(host), directory_(std::move(directory)) {}
+  // directory is the region's: volumes/, store/, run/ and cache/ lie in it. slot_cache_bytes: of cache/; 0: none.
+  HostDiskServers(hypervisor::Host& host, base::Path directory, std::uint64_t slot_cache_bytes = 0)
+      : host_(host), directory_(std::move(directory)), slot_cache_bytes_(slot_cache_bytes) {}
   void start(const std::string& instance_id) override;
   void stop(const std::string& instance_id) override;
   bool runs(const std::string& instance_id) override;
@@ -47,6 +48,7 @@ class HostDiskServers final : public DiskServers {
   hypervisor::DiskServer server(const std::string& instance_id) const;
   hypervisor::Host& host_;
   const base::Path directory_;
+  const std::uint64_t slot_cache_bytes_;
   base::Mutex mutex_;
   base::Condition changed_;
   std::set<std::string> changing_ KILN_GUARDED_BY(mutex_);

@@ -135,6 +135,7 @@ void read_config(const std::filesystem::path& file, Config& config) {
   root.boolean("metadata_service", config.metadata_service);
   root.number("guest_memory_limit_mib", config.guest_memory_limit_mib, 1 << 30);
   root.number("cache_bytes", config.cache_bytes, std::int64_t{1} << 40);
+  root.number("slot_cache_bytes", config.slot_cache_bytes, std::int64_t{1} << 50);
   root.text("log_level", config.log_level);
   read_regions(root, file.string(), config);
   read_accounts(root, file.string(), config);

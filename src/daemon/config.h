@@ -34,6 +34,7 @@ struct Config {
   bool metadata_service = true;
   std::uint64_t guest_memory_limit_mib = 0;  // guests get no more, whatever their type says; 0: no limit
   std::uint64_t cache_bytes = 64 << 20;      // of decoded chunks, per region
+  std::uint64_t slot_cache_bytes = std::uint64_t{4} << 30;  // the same on disk, shared with the guests; 0: none
   std::string log_level = "info";
   std::vector<RegionConfig> regions = {{"us-east-1", {"us-east-1a", "us-east-1b", "us-east-1c"}},
                                        {"eu-west-1", {"eu-west-1a", "eu-west-1b", "eu-west-1c"}}};

@@ -17,10 +17,15 @@ void make_directories(base::Files& files, const base::Path& directory) {
 RegionParts::RegionParts(const Config& config, const RegionConfig& region, const Shared& shared)
     : config_(config), region_(region), shared_(shared), directory_(config.data / "regions" / region.name) {
   make_directories(shared.files, directory_);
-  auto store = blocks::Store::open({.files = shared.files,
-                                    .directory = directory_ / "store",
-                                    .access = blocks::Access::write,
-                                    .chunk_cache_bytes = config.cache_bytes});
+  blocks::StoreOptions options{.files = shared.files,
+                               .directory = directory_ / "store",
+                               .access = blocks::Access::write,
+                               .chunk_cache_bytes = config.cache_bytes};
+  if (config.slot_cache_bytes > 0) {
+    options.slots =
+        blocks::SlotCacheOptions{.directory = directory_ / "cache", .budget_bytes = config.slot_cache_bytes};
+  }
+  auto store = blocks::Store::open(options);
   if (!store) throw std::runtime_error("the store of " + region.name + ": " + store.error().message());
   store_ = std::move(*store);
   idle_volumes_ = std::make_unique<blocks::VolumeTable>(
@@ -28,7 +33,7 @@ RegionParts::RegionParts(const Config& config, const RegionConfig& region, const
   if (config.hypervisor == "fake") {
     disk_servers_ = std::make_unique<control::LocalDiskServers>(shared.files, *store_, directory_ / "volumes");
   } else {
-    disk_servers_ = std::make_unique<control::HostDiskServers>(shared.host, directory_);
+    disk_servers_ = std::make_unique<control::HostDiskServers>(shared.host, directory_, config.slot_cache_bytes);
   }
 }
 

@@ -54,6 +54,8 @@ struct Parameters {
   std::string volumes, store, instance, control, state;
   int control_fd = -1;
   std::int64_t cache_bytes = 64 << 20;
+  std::string slots;
+  std::int64_t slot_bytes = blocks::default_slot_budget_bytes;
   int connections = default_connection_limit;
 };
 
@@ -129,6 +131,11 @@ int config(const char* key_text, const char* value) {
     if (key == "instance") return parameters.instance = value, 0;
     if (key == "control-fd") return nbdkit_parse_int("control-fd", value, &parameters.control_fd);
     if (key == "connections") return nbdkit_parse_int("connections", value, &parameters.connections);
+    if (key == "slots") return set_path(parameters.slots, value);
+    if (key == "slots-size") {
+      parameters.slot_bytes = nbdkit_parse_size(value);
+      return parameters.slot_bytes < 0 ? -1 : 0;
+    }
     if (key == "cache") {
       parameters.cache_bytes = nbdkit_parse_size(value);
       return parameters.cache_bytes < 0 ? -1 : 0;
@@ -177,10 +184,15 @@ int after_fork() {
   return guarded([] {
     auto& files = base::posix_files();
     auto made = std::make_unique<Server>();
-    auto store = blocks::Store::open({.files = files,
-                                      .directory = parameters.store,
-                                      .access = blocks::Access::read,
-                                      .chunk_cache_bytes = static_cast<std::size_t>(parameters.cache_bytes)});
+    blocks::StoreOptions options{.files = files,
+                                 .directory = parameters.store,
+                                 .access = blocks::Access::read,
+                                 .chunk_cache_bytes = static_cast<std::size_t>(parameters.cache_bytes)};
+    if (!parameters.slots.empty()) {
+      options.slots = blocks::SlotCacheOptions{.directory = parameters.slots,
+                                               .budget_bytes = static_cast<std::uint64_t>(parameters.slot_bytes)};
+    }
+    auto store = blocks::Store::open(options);
     if (!store) return answer(store.error());
     made->store = std::move(*store);
     made->table = std::make_unique<blocks::VolumeTable>(
@@ -311,6 +323,8 @@ nbdkit_plugin make_plugin() {
       "state=<PATH>           keeps the set of open volumes across restarts\n"
       "instance=<ID>          told to who says hello\n"
       "cache=<SIZE>           memory for decoded chunks (default 64M)\n"
+      "slots=<DIRECTORY>      keeps decoded chunks on disk for all guests of the host\n"
+      "slots-size=<SIZE>      of all of them (default 4G)\n"
       "connections=<NUMBER>   most NBD connections at once (default 128)";
   made.get_ready = get_ready;
   made.after_fork = after_fork;
