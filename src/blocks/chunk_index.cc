@@ -12,7 +12,7 @@ using base::Path;
 using base::Result;
 using base::Status;
 
-constexpr std::string_view current_prefix = "kiln-index 1 ";
+constexpr std::string_view current_prefix = "kiln-index 2 ";
 constexpr std::string_view generation_prefix = "gen-";
 // A generation may be replaced between reading its name and opening it, hardly ever twice in a row.
 constexpr int most_attempts = 4;
@@ -63,7 +63,7 @@ Result<std::string> ChunkIndex::current_name() {
   }
   text->pop_back();
   if (!text->starts_with(current_prefix)) {
-    return Error(Fault::unsupported, "\"" + *text + "\"; this program reads \"kiln-index 1\"");
+    return Error(Fault::unsupported, "\"" + *text + "\"; this program reads \"kiln-index 2\"");
   }
   auto name = text->substr(current_prefix.size());
   if (!is_generation(name)) return Error(Fault::corrupt, "\"" + name + "\" is no generation of an index");
@@ -85,6 +85,9 @@ std::shared_ptr<IndexGeneration> ChunkIndex::current() {
 }
 
 Result<std::vector<Location>> ChunkIndex::find(const base::Digest& id) { return current()->find(id); }
+Result<std::vector<std::vector<base::Digest>>> ChunkIndex::similar(std::span<const Feature> features) {
+  return current()->similar(features);
+}
 
 Result<std::vector<IndexedPack>> ChunkIndex::packs() { return current()->packs(); }
 

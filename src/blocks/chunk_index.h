@@ -41,6 +41,8 @@ class ChunkIndex {
 
   // Every place that is known; empty when there is none.
   base::Result<std::vector<Location>> find(const base::Digest& id);
+  // For each feature, chunks that hold a unit of that hash as a literal; a hint, see similar_table.h.
+  base::Result<std::vector<std::vector<base::Digest>>> similar(std::span<const Feature> features);
   // Every pack that is indexed, ascending by id.
   base::Result<std::vector<IndexedPack>> packs();
   // Slow: for a pack whose footer cannot be read.

@@ -76,12 +76,12 @@ class Compaction {
 
   Status add(const PackHeader& source, const PackEntry& entry, const Bytes& record) {
     // A pack holds an id once; of a base several copies may be alive.
-    if (writer_ && (in_writer_.contains(entry.id) || !writer_->fits(record.size()))) KILN_TRY(flush());
+    if (writer_ && (in_writer_.contains(entry.id) || !writer_->fits(record, entry.features.size()))) KILN_TRY(flush());
     if (!writer_) {
       writer_.emplace(
           PackHeader{.id = PackId::make(), .kind = source.kind, .domain = source.domain, .epoch = options_.epoch});
     }
-    writer_->add(entry.id, record);
+    writer_->add(entry.id, record, entry.features);
     in_writer_.insert(entry.id);
     bases_.insert(entry.bases.begin(), entry.bases.end());
     done_.copied_bytes += record.size();

@@ -1,4 +1,5 @@
-// The files of tests/golden/blocks were written once and are read for ever: format 1 of packs, records and nodes.
+// The files of tests/golden/blocks were written once and are read for ever: format 2 of packs, records and nodes. Those
+// of tests/golden/blocks-1 are of format 1, which came before any release: they are refused by name.
 // KILN_WRITE_GOLDEN=1 writes them again, which is right only when a format gets a new number.
 
 #include <algorithm>
@@ -28,6 +29,34 @@ Bytes golden_chunk(std::uint64_t n) {
   }
   return bytes;
 }
+
+// Chunk 3: the first half is chunk 1's, a stretch of zeros, and units of its own.
+Bytes referring_chunk() {
+  auto bytes = golden_chunk(3);
+  const auto base = golden_chunk(1);
+  std::copy_n(base.begin(), chunk_bytes / 2, bytes.begin());
+  std::fill_n(bytes.begin() + chunk_bytes / 2, 32 * unit_bytes, std::byte{});
+  return bytes;
+}
+
+UnitMap referring_map() {
+  auto map = units_of(referring_chunk()).map;
+  for (std::uint8_t unit = 0; unit < units_per_chunk / 2; ++unit) {
+    map[unit] = {.kind = UnitSource::Kind::base, .base = 0, .unit = static_cast<std::uint8_t>(unit % 4)};
+  }
+  return map;
+}
+
+// The base of chunk 3 without a store: chunk 1 itself.
+class GoldenBase final : public BaseUnits {
+ public:
+  base::Status read(const base::Digest& base, std::span<const UnitRead> units) override {
+    const auto plain = golden_chunk(1);
+    if (base != base::sha256(plain)) return base::Error(base::Fault::not_found, "no such base");
+    for (const auto& [unit, to] : units) std::memcpy(to, plain.data() + unit * unit_bytes, unit_bytes);
+    return {};
+  }
+};
 
 // A disk of 192 GiB: chunk 1 in the last chunk, chunk 2 in chunk 7, and a leaf from 256 MiB on that is full of ids.
 struct GoldenTree {
@@ -66,12 +95,16 @@ void write_golden() {
   PackWriter data({.id = data_pack_id, .kind = PackKind::data, .epoch = 42});
   for (const std::uint64_t n : {1, 2}) {
     const auto plain = golden_chunk(n);
-    data.add(base::sha256(plain), *encoder.encode(RecordKind::chunk, base::sha256(plain), plain));
+    data.add(base::sha256(plain), *encoder.encode(RecordKind::chunk, base::sha256(plain), plain), {n, n + 1});
   }
+  const auto plain = referring_chunk();
+  const std::vector bases{base::sha256(golden_chunk(1))};
+  GoldenBase base;
+  data.add(base::sha256(plain), *encoder.encode_chunk(base::sha256(plain), plain, referring_map(), bases, &base), {7});
   PackWriter nodes({.id = node_pack_id, .kind = PackKind::nodes, .epoch = 43});
   for (const auto& node : GoldenTree().nodes) {
-    const auto plain = encode_node(node);
-    nodes.add(base::sha256(plain), *encoder.encode(RecordKind::node, base::sha256(plain), plain));
+    const auto encoded = encode_node(node);
+    nodes.add(base::sha256(encoded), *encoder.encode(RecordKind::node, base::sha256(encoded), encoded));
   }
   for (auto* writer : {&data, &nodes}) {
     const auto pack = std::move(*writer).finish();
@@ -80,10 +113,10 @@ void write_golden() {
   }
 }
 
-TEST(Golden, packs_of_format_1_are_read_to_the_byte) {
+TEST(Golden, packs_of_format_2_are_read_to_the_byte) {
   if (std::getenv("KILN_WRITE_GOLDEN") != nullptr) write_golden();
   for (const auto& [id, kind, epoch, records] :
-       {std::tuple{data_pack_id, PackKind::data, 42u, 2u}, std::tuple{node_pack_id, PackKind::nodes, 43u, 6u}}) {
+       {std::tuple{data_pack_id, PackKind::data, 42u, 3u}, std::tuple{node_pack_id, PackKind::nodes, 43u, 6u}}) {
     const auto bytes = read_golden(id);
     const auto contents = parse_pack(bytes);
     ASSERT_TRUE(contents) << why(contents);
@@ -93,7 +126,9 @@ TEST(Golden, packs_of_format_1_are_read_to_the_byte) {
     auto by_offset = contents->entries;
     std::ranges::sort(by_offset, {}, &PackEntry::offset);
     PackWriter writer(contents->header);
-    for (const auto& entry : by_offset) writer.add(entry.id, std::span(bytes).subspan(entry.offset, entry.length));
+    for (const auto& entry : by_offset) {
+      writer.add(entry.id, std::span(bytes).subspan(entry.offset, entry.length), entry.features);
+    }
     EXPECT_EQ(std::move(writer).finish().bytes, bytes);
   }
 }
@@ -107,11 +142,19 @@ TEST(Golden, chunks_decode_to_what_they_were) {
     const auto* entry = contents->find(base::sha256(plain));
     ASSERT_NE(entry, nullptr);
     const auto record = std::span(bytes).subspan(entry->offset, entry->length);
-    EXPECT_EQ(parse_record(record)->header.codec, Codec::zstd);
+    EXPECT_EQ(parse_record(record)->header.codec, Codec::units);
     const auto decoded = decode_record(record, RecordKind::chunk, entry->id);
     ASSERT_TRUE(decoded) << why(decoded);
     EXPECT_EQ(*decoded, plain);
   }
+  const auto* entry = contents->find(base::sha256(referring_chunk()));
+  ASSERT_NE(entry, nullptr);
+  const auto record = std::span(bytes).subspan(entry->offset, entry->length);
+  GoldenBase base;
+  const auto decoded = decode_record(record, RecordKind::chunk, entry->id, &base);
+  ASSERT_TRUE(decoded) << why(decoded);
+  EXPECT_EQ(*decoded, referring_chunk());
+  EXPECT_EQ(decode_record(record, RecordKind::chunk, entry->id).error().message(), "a record that refers to 1 bases");
 }
 
 TEST(Golden, a_raw_record_is_encoded_to_the_same_bytes) {
@@ -133,15 +176,20 @@ TEST(Golden, the_root_digest_of_a_disk_is_what_it_was) {
   EXPECT_EQ(GoldenTree().root.hex(), "ec73c9052841ba6d3aeac956e9563f9d75841d20f0444a0dd87c67a9ea119a4a");
 }
 
-TEST(Golden, a_store_opens_over_packs_of_format_1) {
-  const TestDirectory directory;
+// A store whose packs are copies of golden ones.
+void make_store(const base::Path& directory, const base::Path& packs, int format) {
   for (const auto& id : {data_pack_id, node_pack_id}) {
     const auto name = id.text() + ".pack";
-    const auto to = directory.path() / "packs" / name.substr(34, 2);
+    const auto to = directory / "packs" / name.substr(34, 2);
     std::filesystem::create_directories(to);
-    std::filesystem::copy_file(golden / name, to / name);
+    std::filesystem::copy_file(packs / name, to / name);
   }
-  std::ofstream(directory.path() / "FORMAT") << "kiln-store 1\nuuid 01234567-89ab-4cde-8f01-23456789abcd\n";
+  std::ofstream(directory / "FORMAT") << "kiln-store " << format << "\nuuid 01234567-89ab-4cde-8f01-23456789abcd\n";
+}
+
+TEST(Golden, a_store_opens_over_packs_of_format_2) {
+  const TestDirectory directory;
+  make_store(directory.path(), golden, 2);
   const auto store = open_store(directory.path());
   ASSERT_NE(store, nullptr);
   const DiskId disk{.root = GoldenTree().root, .size_bytes = std::uint64_t{192} << 30};
@@ -151,6 +199,23 @@ TEST(Golden, a_store_opens_over_packs_of_format_1) {
   ASSERT_TRUE(store->read(disk, disk.size_bytes - chunk_bytes, bytes));
   EXPECT_EQ(bytes, golden_chunk(1));
   EXPECT_EQ(store->chunk_id(disk, 512)->hex(), base::sha256("chunk 0").hex());
+  const auto referring = store->chunk(base::sha256(referring_chunk()));
+  ASSERT_TRUE(referring) << why(referring);
+  EXPECT_EQ(**referring, referring_chunk());
+}
+
+TEST(Golden, a_store_and_packs_of_format_1_are_refused_by_name) {
+  const auto packs = base::Path(KILN_SOURCE_DIR) / "tests" / "golden" / "blocks-1";
+  const TestDirectory directory;
+  make_store(directory.path(), packs, 1);
+  const auto store =
+      Store::open({.files = base::posix_files(), .directory = directory.path(), .access = Access::write});
+  ASSERT_FALSE(store);
+  EXPECT_NE(store.error().message().find("it has format \"1\"; this program reads format 2"), std::string::npos)
+      << why(store);
+  const auto text = base::posix_files().read_all(packs / (data_pack_id.text() + ".pack"));
+  ASSERT_TRUE(text);
+  EXPECT_EQ(parse_pack(base::as_bytes(*text)).error().message(), "pack format 1; this program reads format 2");
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "blocks/index_generation.h"
 
-#include <lmdb.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,8 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "blocks/lmdb.h"
+#include "blocks/similar_table.h"
 
 namespace kiln::blocks {
 namespace {
@@ -24,34 +25,8 @@ using base::Status;
 constexpr unsigned max_readers = 1024;
 // The map is address space, not memory or disk: as much as the system grants, for it cannot grow under readers.
 constexpr std::size_t map_sizes[] = {std::size_t{1} << 40, std::size_t{64} << 30, std::size_t{1} << 30};
-constexpr std::size_t location_bytes = 29;
+constexpr std::size_t location_bytes = 30;
 constexpr std::size_t pack_row_bytes = 24;
-
-Error error_of(std::string_view what, int code) {
-  Fault fault = Fault::io;
-  switch (code) {
-    case MDB_MAP_FULL:
-    case ENOSPC: fault = Fault::no_space; break;
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_INVALID:
-    case MDB_VERSION_MISMATCH:
-    case MDB_NOTFOUND: fault = Fault::corrupt; break;
-    case MDB_READERS_FULL: fault = Fault::busy; break;
-    case ENOENT: fault = Fault::not_found; break;
-    default: break;
-  }
-  return {fault, "chunk index: " + std::string(what) + ": " + mdb_strerror(code)};
-}
-
-// LMDB takes pointers to mutable bytes and does not write to them.
-MDB_val value_of(std::span<const std::byte> bytes) {
-  return {bytes.size(), const_cast<std::byte*>(bytes.data())};
-}
-
-std::span<const std::byte> bytes_of(const MDB_val& value) {
-  return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
-}
 
 Bytes encode(const Location& location) {
   Bytes out;
@@ -59,6 +34,7 @@ Bytes encode(const Location& location) {
   base::append_int(out, location.offset);
   base::append_int(out, location.length);
   base::append_int(out, static_cast<std::uint8_t>(location.kind));
+  base::append_int(out, location.bases);
   return out;
 }
 
@@ -70,7 +46,8 @@ Result<Location> decode_location(std::span<const std::byte> bytes) {
   location.offset = reader.read_int<std::uint64_t>();
   location.length = reader.read_int<std::uint32_t>();
   location.kind = static_cast<RecordKind>(reader.read_int<std::uint8_t>());
-  if (location.length > max_record_bytes || location.length <= record_header_bytes) {
+  location.bases = reader.read_int<std::uint8_t>();
+  if (location.length > max_record_bytes || location.length <= record_header_bytes || location.bases > max_bases) {
     return Error(Fault::corrupt, "chunk index: a record of " + std::to_string(location.length) + " bytes");
   }
   return location;
@@ -85,41 +62,16 @@ Bytes encode(const IndexedPack& pack) {
   return out;
 }
 
-class Transaction {
- public:
-  static Result<std::unique_ptr<Transaction>> begin(MDB_env* environment, unsigned flags) {
-    MDB_txn* handle = nullptr;
-    if (const int code = mdb_txn_begin(environment, nullptr, flags, &handle)) return error_of("begin", code);
-    return std::make_unique<Transaction>(handle);
-  }
-  explicit Transaction(MDB_txn* handle) : handle_(handle) {}
-  ~Transaction() {
-    if (handle_ != nullptr) mdb_txn_abort(handle_);
-  }
-  Transaction(const Transaction&) = delete;
-  Transaction& operator=(const Transaction&) = delete;
-
-  MDB_txn* handle() { return handle_; }
-  Status commit() {
-    if (const int code = mdb_txn_commit(std::exchange(handle_, nullptr))) return error_of("commit", code);
-    return {};
-  }
-
- private:
-  MDB_txn* handle_;
-};
-
 // Calls found(key, value) for every pair of a table; stops at the first error.
 template <class Found>
 Status scan(MDB_env* environment, unsigned table, Found found) {
   auto txn = Transaction::begin(environment, MDB_RDONLY);
   if (!txn) return txn.error();
-  MDB_cursor* raw = nullptr;
-  if (const int code = mdb_cursor_open((*txn)->handle(), table, &raw)) return error_of("cursor", code);
-  const std::unique_ptr<MDB_cursor, decltype(&mdb_cursor_close)> cursor(raw, mdb_cursor_close);
+  auto cursor = Cursor::open(**txn, table);
+  if (!cursor) return cursor.error();
   MDB_val key, value;
-  int code = mdb_cursor_get(raw, &key, &value, MDB_FIRST);
-  for (; code == 0; code = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) KILN_TRY(found(bytes_of(key), bytes_of(value)));
+  int code = (*cursor)->get(key, value, MDB_FIRST);
+  for (; code == 0; code = (*cursor)->get(key, value, MDB_NEXT)) KILN_TRY(found(bytes_of(key), bytes_of(value)));
   if (code != MDB_NOTFOUND) return error_of("scan", code);
   return {};
 }
@@ -181,7 +133,7 @@ Status IndexGeneration::open_environment(const base::Path& directory, Access acc
     if (environment_ != nullptr) mdb_env_close(environment_);
     environment_ = nullptr;
     if (const int created = mdb_env_create(&environment_)) return error_of("create", created);
-    mdb_env_set_maxdbs(environment_, 2);
+    mdb_env_set_maxdbs(environment_, 3);
     mdb_env_set_maxreaders(environment_, max_readers);
     mdb_env_set_mapsize(environment_, size);
     code = mdb_env_open(environment_, directory.c_str(), flags, 0640);
@@ -198,6 +150,9 @@ Status IndexGeneration::open_environment(const base::Path& directory, Access acc
     return error_of("table chunks", opened);
   }
   if (const int opened = mdb_dbi_open(handle, "packs", create, &packs_)) return error_of("table packs", opened);
+  if (const int opened = mdb_dbi_open(handle, "similar", create | MDB_DUPSORT | MDB_DUPFIXED, &similar_)) {
+    return error_of("table similar", opened);
+  }
   return (*txn)->commit();
 }
 
@@ -208,13 +163,12 @@ IndexGeneration::~IndexGeneration() {
 Result<std::vector<Location>> IndexGeneration::find(const Digest& id) const {
   auto txn = Transaction::begin(environment_, MDB_RDONLY);
   if (!txn) return txn.error();
-  MDB_cursor* raw = nullptr;
-  if (const int code = mdb_cursor_open((*txn)->handle(), chunks_, &raw)) return error_of("cursor", code);
-  const std::unique_ptr<MDB_cursor, decltype(&mdb_cursor_close)> cursor(raw, mdb_cursor_close);
+  auto cursor = Cursor::open(**txn, chunks_);
+  if (!cursor) return cursor.error();
   std::vector<Location> found;
   MDB_val key = value_of(id.bytes), value;
-  int code = mdb_cursor_get(raw, &key, &value, MDB_SET_KEY);
-  for (; code == 0; code = mdb_cursor_get(raw, &key, &value, MDB_NEXT_DUP)) {
+  int code = (*cursor)->get(key, value, MDB_SET_KEY);
+  for (; code == 0; code = (*cursor)->get(key, value, MDB_NEXT_DUP)) {
     const auto location = decode_location(bytes_of(value));
     if (!location) return location.error();
     found.push_back(*location);
@@ -241,6 +195,12 @@ Result<std::vector<IndexedPack>> IndexGeneration::packs() const {
   return found;
 }
 
+Result<std::vector<std::vector<Digest>>> IndexGeneration::similar(std::span<const Feature> features) const {
+  auto txn = Transaction::begin(environment_, MDB_RDONLY);
+  if (!txn) return txn.error();
+  return find_similar(**txn, similar_, chunks_, features);
+}
+
 Status IndexGeneration::add(const PackContents& pack) {
   if (!writable_) return Error(Fault::invalid, "the chunk index is open for reading only");
   int dead = 0;
@@ -249,11 +209,13 @@ Status IndexGeneration::add(const PackContents& pack) {
   if (!txn) return txn.error();
   const auto kind = record_kind(pack.header.kind);
   for (const auto& entry : pack.entries) {
-    const auto raw = encode(Location{pack.header.id, entry.offset, entry.length, kind});
+    const auto raw = encode(
+        Location{pack.header.id, entry.offset, entry.length, kind, static_cast<std::uint8_t>(entry.bases.size())});
     MDB_val key = value_of(entry.id.bytes), value = value_of(raw);
     const int code = mdb_put((*txn)->handle(), chunks_, &key, &value, MDB_NODUPDATA);
     if (code != 0 && code != MDB_KEYEXIST) return error_of("add", code);
   }
+  KILN_TRY(add_features(**txn, similar_, pack));
   const auto row = encode(IndexedPack{.id = pack.header.id,
                                       .kind = pack.header.kind,
                                       .size_bytes = pack.size_bytes,
@@ -304,21 +266,21 @@ Status IndexGeneration::forget(const PackId& pack, const PackContents* contents)
   }
   auto txn = Transaction::begin(environment_, 0);
   if (!txn) return txn.error();
-  MDB_cursor* raw = nullptr;
-  if (const int code = mdb_cursor_open((*txn)->handle(), chunks_, &raw)) return error_of("cursor", code);
-  std::unique_ptr<MDB_cursor, decltype(&mdb_cursor_close)> cursor(raw, mdb_cursor_close);
+  auto cursor = Cursor::open(**txn, chunks_);
+  if (!cursor) return cursor.error();
   // The values of a key are sorted and begin with the pack: the first one not less than its bytes and zeros is it.
   Bytes least(pack.bytes.begin(), pack.bytes.end());
   least.resize(location_bytes);
   for (const auto& id : ids) {
     MDB_val key = value_of(id.bytes), value = value_of(least);
-    int code = mdb_cursor_get(raw, &key, &value, MDB_GET_BOTH_RANGE);
+    int code = (*cursor)->get(key, value, MDB_GET_BOTH_RANGE);
     if (code == MDB_NOTFOUND) continue;
     if (code == 0 && !std::ranges::equal(bytes_of(value).first(16), pack.bytes)) continue;
-    if (code == 0) code = mdb_cursor_del(raw, 0);
+    if (code == 0) code = (*cursor)->erase();
     if (code != 0) return error_of("forget", code);
   }
-  cursor.reset();
+  cursor->reset();
+  if (contents != nullptr) KILN_TRY(forget_features(**txn, similar_, *contents));
   MDB_val key = value_of(pack.bytes);
   if (const int code = mdb_del((*txn)->handle(), packs_, &key, nullptr); code != 0 && code != MDB_NOTFOUND) {
     return error_of("forget", code);

@@ -1,8 +1,9 @@
 #pragma once
-// One generation of the chunk index: an LMDB environment with two tables (docs/formats/index.md).
+// One generation of the chunk index: an LMDB environment with three tables (docs/formats/index.md).
 //
-//   chunks   id -> pack, offset, length, kind    several values a key: an id may lie in several packs
+//   chunks   id -> pack, offset, length, kind, bases    several values a key: an id may lie in several packs
 //   packs    pack -> kind, records, size, epoch
+//   similar  feature -> first bytes of the id           of chunks that hold a unit with that hash as a literal
 //
 // Owned through shared pointers by ChunkIndex. Reads are thread-safe and see the last commit; writes are made by one
 // thread at a time. LMDB forbids a process to open an environment twice (the second close would drop the first one's
@@ -10,6 +11,7 @@
 // unless sync was turned off while nobody names the generation yet. Never on a network file system.
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,7 @@ struct Location {
   std::uint64_t offset = 0;
   std::uint32_t length = 0;
   RecordKind kind = RecordKind::chunk;
+  std::uint8_t bases = 0;  // how many chunks the record refers to
 
   bool operator==(const Location&) const = default;
 };
@@ -60,6 +63,8 @@ class IndexGeneration {
   base::Result<std::vector<IndexedPack>> packs() const;
   // Reads the whole table: for a pack whose footer cannot be read.
   base::Result<std::vector<IndexedRecord>> records_in(const PackId& pack) const;
+  // The chunks that hold each feature as a literal, as far as is known: a few for each, in the order of features.
+  base::Result<std::vector<std::vector<base::Digest>>> similar(std::span<const Feature> features) const;
 
   base::Status add(const PackContents& pack);
   base::Status forget(const PackId& pack, const PackContents* contents);
@@ -76,6 +81,7 @@ class IndexGeneration {
   bool writable_ = false;
   unsigned chunks_ = 0;  // table handles
   unsigned packs_ = 0;
+  unsigned similar_ = 0;
 };
 
 }  // namespace kiln::blocks

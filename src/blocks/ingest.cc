@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "blocks/ingest_session.h"
+#include "blocks/unit_map.h"
 
 namespace kiln::blocks {
 namespace {
@@ -21,11 +22,7 @@ using base::Status;
 
 // How many bytes of the start are left when the zeros at the end are dropped.
 std::size_t bytes_before_zeros(std::span<const std::byte> bytes) {
-  // Compares with itself one byte on: memcmp runs at the speed of memory where a loop over bytes does not.
-  if (bytes.empty() ||
-      (bytes[0] == std::byte{} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0)) {
-    return 0;
-  }
+  if (is_zero(bytes)) return 0;
   auto end = bytes.size();
   while (bytes[end - 1] == std::byte{}) --end;
   return end;
@@ -36,6 +33,8 @@ std::size_t bytes_before_zeros(std::span<const std::byte> bytes) {
 Ingest::Session::Session(Store& store, IngestOptions options)
     : store_(store),
       options_(std::move(options)),
+      bases_(
+          store, [this](const PackId& pack) { return usable(pack); }, options_.base_cache_bytes),
       tree_(store, options_.parent ? options_.parent->root : NodeId{}) {
   try {
     for (unsigned i = 0; i < options_.threads; ++i) workers_.emplace_back([this] { run_worker(); });
@@ -145,12 +144,14 @@ Status Ingest::Session::resolve(RecordKind kind, const Digest& id, std::span<con
   };
   {
     Lock lock(mutex_);
-    if (!known_.try_emplace(id, Known{.kind = kind}).second) {
+    if (!known_.try_emplace(id, Known{.kind = kind, .pack = {}}).second) {
       count_duplicate();
       return {};
     }
   }
-  const auto copy = usable_copy(id, kind);
+  const auto places = store_.locations(id);
+  if (!places) return places.error();
+  const auto copy = usable_copy(id, kind, *places);
   if (!copy) return copy.error();
   if (*copy) {
     Lock lock(mutex_);
@@ -158,25 +159,98 @@ Status Ingest::Session::resolve(RecordKind kind, const Digest& id, std::span<con
     count_duplicate();
     return {};
   }
-  const auto record = encoder.encode(kind, id, plain);
-  if (!record) return record.error();
-  KILN_TRY(append(kind, id, *record));
+  auto encoded = encode(kind, id, plain, places->empty(), encoder);
+  if (!encoded) return encoded.error();
+  KILN_TRY(append(kind, id, *std::move(encoded)));
   Lock lock(mutex_);
   if (kind == RecordKind::chunk) progress_.new_bytes += plain.size();
   if (kind == RecordKind::node) ++progress_.nodes_written;
   return {};
 }
 
-Result<std::optional<PackId>> Ingest::Session::usable_copy(const Digest& id, RecordKind kind) {
-  const auto places = store_.locations(id);
-  if (!places) return places.error();
-  for (const auto& place : *places) {
+Result<Ingest::Session::Encoded> Ingest::Session::encode(RecordKind kind, const Digest& id,
+                                                         std::span<const std::byte> plain, bool with_bases,
+                                                         RecordEncoder& encoder) {
+  Encoded made;
+  if (kind == RecordKind::node) {
+    auto record = encoder.encode(kind, id, plain);
+    if (!record) return record.error();
+    made.record = *std::move(record);
+    return made;
+  }
+  const auto units = units_of(plain);
+  FoundBases found{.map = units.map, .bases = {}};
+  if (with_bases && options_.base_cache_bytes > 0) found = bases_.find(plain, units);
+  std::vector<Digest> base_ids;
+  for (const auto& base : found.bases) base_ids.push_back(base->id);
+  made.features = features_of(units, found.map);
+  HeldBases held(found.bases);
+  auto record = encoder.encode_chunk(id, plain, found.map, base_ids, &held);
+  if (!record) return record.error();
+  made.record = *std::move(record);
+  if (options_.base_cache_bytes > 0) bases_.remember(id, plain, units, found.map);
+  Lock lock(mutex_);
+  for (const auto& base : found.bases) {
+    if (base->pack) foreign_bases_.emplace(base->id, *base->pack);
+  }
+  for (const auto& source : found.map) {
+    progress_.referenced_bytes += source.kind == UnitSource::Kind::base ? unit_bytes : 0;
+  }
+  return made;
+}
+
+Result<std::optional<PackId>> Ingest::Session::usable_copy(const Digest& id, RecordKind kind,
+                                                           std::span<const Location> places) {
+  for (const auto& place : places) {
     if (place.kind != kind || store_.bad_records().contains(place)) continue;
     const auto may = usable(place.pack);
     if (!may) return may.error();
-    if (*may) return std::optional(place.pack);
+    if (!*may) continue;
+    const auto whole = bases_usable(id, place);
+    if (!whole) return whole.error();
+    if (*whole) return std::optional(place.pack);
   }
   return std::optional<PackId>{};
+}
+
+// A copy that refers to bases may be shared when every copy of them may: which one it relies on is not known, and one
+// that nothing else keeps may be about to go. One that was copied elsewhere as it is may go.
+Result<bool> Ingest::Session::bases_usable(const Digest& id, const Location& place) {
+  if (place.bases == 0) return true;
+  const auto stored = store_.record_at(place, id);
+  if (!stored) return stored.error().fault() == Fault::io ? Result<bool>(stored.error()) : Result<bool>(false);
+  const auto record = parse_record(*stored);
+  if (!record) return false;
+  std::vector<std::pair<Digest, PackId>> kept;
+  for (const auto& base_id : record->header.bases) {
+    const auto copies = store_.locations(base_id);
+    if (!copies) return copies.error();
+    std::vector<Location> fine, going;
+    for (const auto& copy : *copies) {
+      if (store_.bad_records().contains(copy)) continue;
+      const auto may = usable(copy.pack);
+      if (!may) return may.error();
+      (*may ? fine : going).push_back(copy);
+    }
+    if (fine.empty()) return false;
+    for (const auto& copy : going) {
+      if (!is_among(base_id, copy, fine)) return false;
+    }
+    for (const auto& copy : fine) kept.emplace_back(base_id, copy.pack);
+  }
+  Lock lock(mutex_);
+  foreign_bases_.insert(kept.begin(), kept.end());
+  return true;
+}
+
+// Whether the same record lies at one of the other places.
+bool Ingest::Session::is_among(const Digest& id, const Location& place, std::span<const Location> others) {
+  const auto stored = store_.record_at(place, id);
+  return stored && std::ranges::any_of(others, [&](const Location& other) {
+           if (other.length != place.length) return false;
+           const auto copy = store_.record_at(other, id);
+           return copy && *copy == *stored;
+         });
 }
 
 Result<bool> Ingest::Session::usable(const PackId& pack) {
@@ -191,19 +265,19 @@ Result<bool> Ingest::Session::usable(const PackId& pack) {
   return answer;
 }
 
-Status Ingest::Session::append(RecordKind kind, const Digest& id, std::span<const std::byte> record) {
+Status Ingest::Session::append(RecordKind kind, const Digest& id, Encoded encoded) {
   std::unique_ptr<PackWriter> full;
   {
     Lock lock(mutex_);
     auto& writer = kind == RecordKind::node ? node_pack_ : data_pack_;
-    if (writer && !writer->fits(record.size())) full = std::move(writer);
+    if (writer && !writer->fits(encoded.record, encoded.features.size())) full = std::move(writer);
     if (!writer) {
       const PackHeader header{.id = PackId::make(),
                               .kind = kind == RecordKind::node ? PackKind::nodes : PackKind::data,
                               .epoch = options_.epoch};
       writer = std::make_unique<PackWriter>(header);
     }
-    writer->add(id, record);
+    writer->add(id, encoded.record, std::move(encoded.features));
   }
   return full ? write_pack(std::move(full)) : Status{};
 }
@@ -282,6 +356,7 @@ Result<Ingested> Ingest::Session::finish(std::uint64_t size_bytes) {
 
 Result<Ingested> Ingest::Session::again() {
   std::vector<std::pair<Digest, Known>> foreign;
+  std::set<std::pair<Digest, PackId>> bases;
   {
     Lock lock(mutex_);
     if (failure_) return *failure_;
@@ -290,6 +365,10 @@ Result<Ingested> Ingest::Session::again() {
     for (const auto& [id, known] : known_) {
       if (known.pack) foreign.emplace_back(id, known);
     }
+    bases.swap(foreign_bases_);
+  }
+  for (const auto& [id, pack] : bases) {
+    if (const auto kept = copy_base(id, pack); !kept) return fail(kept.error());
   }
   RecordEncoder encoder(options_.level);
   for (const auto& [id, known] : foreign) {
@@ -307,6 +386,37 @@ Result<Ingested> Ingest::Session::again() {
   if (const auto flushed = flush(); !flushed) return fail(flushed.error());
   Lock lock(mutex_);
   return result();
+}
+
+// A pack holds an id once.
+Status Ingest::Session::begin_another_pack_if_holding(const Digest& id) {
+  std::unique_ptr<PackWriter> full;
+  {
+    Lock lock(mutex_);
+    if (data_pack_ && data_pack_->holds(id)) full = std::move(data_pack_);
+  }
+  return full ? write_pack(std::move(full)) : Status{};
+}
+
+// Keeps a copy of a base that others may not rely on any more: in its pack when that stays, else as it is in one of ours.
+Status Ingest::Session::copy_base(const Digest& id, const PackId& pack) {
+  const auto stays = usable(pack);
+  if (!stays) return stays.error();
+  if (*stays) {
+    Lock lock(mutex_);
+    foreign_bases_.emplace(id, pack);
+    return {};
+  }
+  const auto places = store_.locations(id);
+  if (!places) return places.error();
+  for (const auto& place : *places) {
+    if (place.pack != pack || place.kind != RecordKind::chunk) continue;
+    auto stored = store_.record_at(place, id);
+    if (!stored) return stored.error();
+    KILN_TRY(begin_another_pack_if_holding(id));
+    return append(RecordKind::chunk, id, {.record = *std::move(stored), .features = {}});
+  }
+  return Error(Fault::not_found, "base " + id.hex() + " is not in pack " + pack.text() + " any more");
 }
 
 // A condemned pack stays readable until a later mark, so what was shared with it is still there.
@@ -328,6 +438,7 @@ Ingested Ingest::Session::result() {
   for (const auto& [id, known] : known_) {
     if (known.pack) made.packs_referenced.insert(*known.pack);
   }
+  for (const auto& [id, pack] : foreign_bases_) made.packs_referenced.insert(pack);
   return made;
 }
 
@@ -374,8 +485,7 @@ std::vector<PackId> Ingest::Session::packs_begun() {
   return packs_begun_;
 }
 
-Ingest::Ingest(Store& store, IngestOptions options)
-    : session_(std::make_unique<Session>(store, std::move(options))) {}
+Ingest::Ingest(Store& store, IngestOptions options) : session_(std::make_unique<Session>(store, std::move(options))) {}
 Ingest::~Ingest() = default;
 Status Ingest::put(std::uint64_t chunk_index, std::span<const std::byte> bytes) {
   return session_->put(chunk_index, bytes);

@@ -5,6 +5,10 @@
 // abandon() by the owner when no put() runs. Chunks are hashed, looked up, compressed and written by a few workers;
 // put() waits when they fall behind. The first error is kept: every later call returns it.
 //
+// A chunk that is new is stored as references to similar chunks, its bases, and its own literals (base_search.h). One of
+// which the index knows a copy already, though it may not be shared, is stored without bases: of every chunk that others
+// refer to there is then always a copy that holds the units they saw.
+//
 // What the caller does around it, in this order:
 //   1. the session row, and a root row of kind session for the parent, so that what the new tree inherits stays;
 //   2. before_pack writes the pack's row as "uploading"; its bytes come after;
@@ -35,6 +39,8 @@ struct IngestOptions {
   int level = 1;                 // of zstd: 1 inline, 3 for imports and compaction
   std::uint64_t epoch = 0;       // the catalog's, written into the packs
   unsigned threads = 2;
+  // Of decoded chunks that new ones may refer to; 0: new chunks are stored whole.
+  std::size_t base_cache_bytes = 64 << 20;
   // Whether chunks of a pack may be shared: it is live in the catalog, or uploading in this very session. May be asked
   // often and from several threads; answers are kept until again(). Without it every indexed pack may.
   std::function<bool(const PackId&)> usable;
@@ -43,10 +49,11 @@ struct IngestOptions {
 };
 
 struct IngestProgress {
-  std::uint64_t bytes_seen = 0;          // of all chunks put, zeros included
+  std::uint64_t bytes_seen = 0;  // of all chunks put, zeros included
   std::uint64_t zero_bytes = 0;
   std::uint64_t deduplicated_bytes = 0;  // plaintext that was in the store or came before in this session
   std::uint64_t new_bytes = 0;           // plaintext that was not
+  std::uint64_t referenced_bytes = 0;    // of new_bytes, what is stored as references to similar chunks
   std::uint64_t stored_bytes = 0;        // of packs written, nodes included
   std::uint64_t nodes_written = 0;
 };
@@ -61,7 +68,8 @@ struct IngestedPack {
 struct Ingested {
   DiskId disk;
   std::vector<IngestedPack> packs_written;  // by this session, all of them, also those that again() added
-  std::set<PackId> packs_referenced;        // of others: each holds a chunk or node that the tree newly refers to
+  // Of others: each holds a chunk or node that the tree newly refers to, or a base of such a chunk.
+  std::set<PackId> packs_referenced;
   IngestProgress stats;
 };
 

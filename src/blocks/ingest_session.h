@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "base/mutex.h"
+#include "blocks/base_search.h"
 #include "blocks/ingest.h"
 
 namespace kiln::blocks {
@@ -41,17 +42,30 @@ class Ingest::Session {
   void run_worker();
   void run(const Job& job, RecordEncoder& encoder);
   base::Result<base::Digest> store_chunk(const base::Bytes& plain, RecordEncoder& encoder);
+  // A record that is ready to be written.
+  struct Encoded {
+    base::Bytes record;
+    std::vector<Feature> features;
+  };
+
   // Makes sure that a record is in a usable pack or in one of this session.
   base::Status resolve(RecordKind kind, const base::Digest& id, std::span<const std::byte> plain,
                        RecordEncoder& encoder);
-  base::Result<std::optional<PackId>> usable_copy(const base::Digest& id, RecordKind kind);
+  base::Result<Encoded> encode(RecordKind kind, const base::Digest& id, std::span<const std::byte> plain,
+                               bool with_bases, RecordEncoder& encoder);
+  base::Result<std::optional<PackId>> usable_copy(const base::Digest& id, RecordKind kind,
+                                                  std::span<const Location> places);
+  base::Result<bool> bases_usable(const base::Digest& id, const Location& place);
+  bool is_among(const base::Digest& id, const Location& place, std::span<const Location> others);
   base::Result<bool> usable(const PackId& pack);
-  base::Status append(RecordKind kind, const base::Digest& id, std::span<const std::byte> record);
+  base::Status append(RecordKind kind, const base::Digest& id, Encoded encoded);
   base::Status write_pack(std::unique_ptr<PackWriter> pack);
   base::Status flush();
   base::Status drain();
   base::Status check_size(std::uint64_t size_bytes);
   base::Result<base::Bytes> read_again(const base::Digest& id, RecordKind kind);
+  base::Status begin_another_pack_if_holding(const base::Digest& id);
+  base::Status copy_base(const base::Digest& id, const PackId& pack);
   Ingested result() KILN_REQUIRES(mutex_);
   base::Status failure();
   base::Error fail(base::Error error);
@@ -59,6 +73,7 @@ class Ingest::Session {
 
   Store& store_;
   const IngestOptions options_;
+  BaseSearch bases_;
   std::vector<std::thread> workers_;
 
   base::Mutex mutex_;
@@ -73,6 +88,8 @@ class Ingest::Session {
   std::uint64_t next_sequence_ KILN_GUARDED_BY(mutex_) = 0;
   TreeBuilder tree_;  // guarded by mutex_ until finish(), which is the owner's alone
   std::unordered_map<base::Digest, Known> known_ KILN_GUARDED_BY(mutex_);
+  // The copies of bases in packs of others that records of this session, or records that it shares, rely on.
+  std::set<std::pair<base::Digest, PackId>> foreign_bases_ KILN_GUARDED_BY(mutex_);
   std::unordered_map<PackId, bool> usable_ KILN_GUARDED_BY(mutex_);
   std::unique_ptr<PackWriter> data_pack_ KILN_GUARDED_BY(mutex_);
   std::unique_ptr<PackWriter> node_pack_ KILN_GUARDED_BY(mutex_);

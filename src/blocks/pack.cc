@@ -17,7 +17,11 @@ using base::Status;
 
 constexpr std::string_view header_magic = "KILNPACK";
 constexpr std::string_view trailer_magic = "KILNFOOT";
-constexpr std::size_t entry_bytes = 48;  // without bases
+constexpr std::size_t entry_bytes = 48;  // without bases and features
+
+std::size_t bytes_of_entry(std::size_t bases, std::size_t features) {
+  return entry_bytes + bases * 32 + features * sizeof(Feature);
+}
 // A pack that is longer is not one of ours; bounds what a damaged length can make a reader allocate.
 constexpr std::uint64_t max_pack_bytes = 1 << 30;
 
@@ -65,8 +69,9 @@ Bytes encode_footer(const std::vector<PackEntry>& entries) {
     base::append_int(out, entry.offset);
     base::append_int(out, entry.length);
     base::append_int(out, static_cast<std::uint16_t>(entry.bases.size()));
-    base::append_int(out, std::uint16_t{0});
+    base::append_int(out, static_cast<std::uint16_t>(entry.features.size()));
     for (const auto& base_id : entry.bases) base::append(out, base_id.bytes);
+    for (const auto feature : entry.features) base::append_int(out, feature);
   }
   return out;
 }
@@ -84,11 +89,13 @@ Result<std::vector<PackEntry>> parse_footer(std::span<const std::byte> bytes) {
     entry.offset = reader.read_int<std::uint64_t>();
     entry.length = reader.read_int<std::uint32_t>();
     const auto bases = reader.read_int<std::uint16_t>();
-    const auto reserved = reader.read_int<std::uint16_t>();
-    if (!reader.ok() || bases > max_bases || reserved != 0) return corrupt("a damaged entry in the footer");
+    const auto features = reader.read_int<std::uint16_t>();
+    if (!reader.ok() || bases > max_bases || features > units_per_chunk)
+      return corrupt("a damaged entry in the footer");
     for (unsigned i = 0; i < bases; ++i) {
       std::ranges::copy(reader.read(32), entry.bases.emplace_back().bytes.begin());
     }
+    for (unsigned i = 0; i < features; ++i) entry.features.push_back(reader.read_int<Feature>());
   }
   if (!reader.ok() || reader.remaining() != 0) return corrupt("a footer that is not as long as its entries");
   return entries;
@@ -158,9 +165,9 @@ bool PackContents::valid() const {
     const auto& entry = entries[i];
     if (entry.id.is_null() || (i > 0 && !(entries[i - 1].id < entry.id))) return false;
     if (entry.length <= record_header_bytes || entry.length > max_record_bytes) return false;
-    if (entry.bases.size() > max_bases) return false;
+    if (entry.bases.size() > max_bases || entry.features.size() > units_per_chunk) return false;
     extents.emplace_back(entry.offset, entry.length);
-    footer_bytes += entry_bytes + entry.bases.size() * 32;
+    footer_bytes += bytes_of_entry(entry.bases.size(), entry.features.size());
   }
   std::ranges::sort(extents);
   std::uint64_t end = pack_header_bytes;
@@ -181,19 +188,26 @@ PackWriter::PackWriter(const PackHeader& header) : bytes_(encode_header(header))
   bytes_.reserve(pack_target_bytes);  // address space; memory is taken as it fills
 }
 
-bool PackWriter::fits(std::size_t record_bytes) const {
+bool PackWriter::fits(std::span<const std::byte> record, std::size_t features) const {
   if (contents_.entries.empty()) return true;
   if (contents_.entries.size() >= max_pack_records) return false;
-  const auto footer_bytes = (contents_.entries.size() + 1) * entry_bytes;
-  return bytes_.size() + record_bytes + footer_bytes + pack_trailer_bytes <= pack_target_bytes;
+  const auto footer_bytes = footer_bytes_ + bytes_of_entry(bases_of(record).size(), features);
+  return bytes_.size() + record.size() + footer_bytes + pack_trailer_bytes <= pack_target_bytes;
 }
 
-void PackWriter::add(const Digest& id, std::span<const std::byte> record) {
+void PackWriter::add(const Digest& id, std::span<const std::byte> record, std::vector<Feature> features) {
+  auto bases = bases_of(record);
+  footer_bytes_ += bytes_of_entry(bases.size(), features.size());
   contents_.entries.push_back({.id = id,
                                .offset = bytes_.size(),
                                .length = static_cast<std::uint32_t>(record.size()),
-                               .bases = bases_of(record)});
+                               .bases = std::move(bases),
+                               .features = std::move(features)});
   base::append(bytes_, record);
+}
+
+bool PackWriter::holds(const Digest& id) const {
+  return std::ranges::find(contents_.entries, id, &PackEntry::id) != contents_.entries.end();
 }
 
 WrittenPack PackWriter::finish() && {
@@ -219,8 +233,8 @@ Result<PackContents> parse_pack(std::span<const std::byte> pack) {
 Result<PackContents> read_pack_contents(PackStore& packs, const PackId& id) {
   const auto size = packs.size(id);
   if (!size) return size.error();
-  auto contents = read_contents(
-      *size, [&](std::uint64_t offset, std::span<std::byte> out) { return packs.read(id, offset, out); });
+  auto contents =
+      read_contents(*size, [&](std::uint64_t offset, std::span<std::byte> out) { return packs.read(id, offset, out); });
   const auto where = "pack " + id.text();
   if (!contents) return contents.error().in(where);
   if (contents->header.id != id) return corrupt(where + ": its header names pack " + contents->header.id.text());

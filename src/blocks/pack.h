@@ -19,7 +19,7 @@
 
 namespace kiln::blocks {
 
-constexpr std::uint32_t pack_version = 1;
+constexpr std::uint32_t pack_version = 2;
 constexpr std::size_t pack_header_bytes = 64;
 constexpr std::size_t pack_trailer_bytes = 44;
 // A pack is closed when the next record would make it longer than this.
@@ -39,11 +39,18 @@ struct PackHeader {
   bool operator==(const PackHeader&) const = default;
 };
 
+// The XXH3-64 of a unit that a record holds as a literal, kept for one unit in feature_sample: what chunks that share
+// content are found by.
+using Feature = std::uint64_t;
+constexpr Feature feature_sample = 4;
+constexpr bool is_feature(std::uint64_t unit_hash) { return unit_hash % feature_sample == 0; }
+
 struct PackEntry {
   base::Digest id;
   std::uint64_t offset = 0;
   std::uint32_t length = 0;
-  std::vector<base::Digest> bases;
+  std::vector<base::Digest> bases{};
+  std::vector<Feature> features{};  // of the chunk's own literals
 
   bool operator==(const PackEntry&) const = default;
 };
@@ -67,16 +74,19 @@ class PackWriter {
  public:
   explicit PackWriter(const PackHeader& header);
 
-  // Takes the bytes of an encoded record. An id may be added once.
-  void add(const base::Digest& id, std::span<const std::byte> record);
+  // Takes the bytes of an encoded record, which names its bases. An id may be added once.
+  void add(const base::Digest& id, std::span<const std::byte> record, std::vector<Feature> features = {});
   const PackId& id() const { return contents_.header.id; }
   std::size_t records() const { return contents_.entries.size(); }
-  // Whether a record of so many bytes still belongs into this pack.
-  bool fits(std::size_t record_bytes) const;
+  // Whether this record still belongs into this pack.
+  bool fits(std::span<const std::byte> record, std::size_t features) const;
+  // Looks at every record so far.
+  bool holds(const base::Digest& id) const;
   WrittenPack finish() &&;
 
  private:
   PackContents contents_;
+  std::size_t footer_bytes_ = 4;
   base::Bytes bytes_;
 };
 

@@ -53,7 +53,7 @@ TEST(Pack, is_closed_before_it_is_longer_than_the_target) {
   PackWriter writer(test_header);
   const Bytes record(max_record_bytes);
   std::size_t count = 0;
-  for (; writer.fits(record.size()); ++count) writer.add(base::sha256(std::to_string(count)), record);
+  for (; writer.fits(record, 0); ++count) writer.add(base::sha256(std::to_string(count)), record);
   EXPECT_EQ(count, 31u);
   EXPECT_LE(std::move(writer).finish().bytes.size(), pack_target_bytes);
 }
@@ -85,7 +85,7 @@ TEST(Pack, another_version_and_unknown_features_are_refused_by_name) {
   auto read = parse_pack(bytes);
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().fault(), Fault::unsupported);
-  EXPECT_EQ(read.error().message(), "pack format 9; this program reads format 1");
+  EXPECT_EQ(read.error().message(), "pack format 9; this program reads format 2");
 
   bytes = small_pack().bytes;
   bytes[16] = std::byte{4};

@@ -18,6 +18,7 @@ using base::Digest;
 using base::Error;
 using base::Fault;
 using base::Result;
+using base::Status;
 
 constexpr std::uint32_t record_magic = 0x4345524b;  // "KREC"
 
@@ -46,15 +47,46 @@ std::uint64_t checksum(std::span<const std::byte> fields, std::span<const std::b
   return base::xxh3_64(payload, base::xxh3_64(fields));
 }
 
-Result<Bytes> decompress(std::span<const std::byte> payload, std::size_t plain_bytes) {
-  if (ZSTD_getFrameContentSize(payload.data(), payload.size()) != plain_bytes) {
-    return corrupt("the zstd frame does not hold " + std::to_string(plain_bytes) + " bytes");
+Error unsupported(std::string what) { return {Fault::unsupported, std::move(what)}; }
+
+// What of a header this program cannot decode, or that it is not the record that was asked for.
+Status check_decodable(const RecordHeader& header, RecordKind kind, const Digest& want) {
+  if (header.hash != HashAlgorithm::sha256) {
+    return unsupported("a record with hash algorithm " + std::to_string(static_cast<int>(header.hash)));
   }
-  Bytes plain(plain_bytes);
-  const auto got = ZSTD_decompress(plain.data(), plain.size(), payload.data(), payload.size());
-  if (ZSTD_isError(got) != 0) return corrupt(std::string("zstd: ") + ZSTD_getErrorName(got));
-  if (got != plain_bytes) return corrupt("the zstd frame ends early");
-  return plain;
+  if (header.nonce != decltype(header.nonce){}) return unsupported("an encrypted record");
+  if (header.codec > Codec::units) {
+    return unsupported("a record with codec " + std::to_string(static_cast<int>(header.codec)));
+  }
+  if (header.kind != kind || header.id != want) return corrupt("found the record of " + header.id.hex());
+  return {};
+}
+
+// The units of a chunk that are references to its bases.
+Status fill_from_bases(const ChunkPayload& payload, std::span<const Digest> bases, std::span<std::byte> chunk,
+                       BaseUnits* units) {
+  if (bases.empty()) return {};
+  if (units == nullptr) return unsupported("a record that refers to " + std::to_string(bases.size()) + " bases");
+  std::vector<std::vector<UnitRead>> wanted(bases.size());
+  for (std::size_t unit = 0; unit < units_per_chunk; ++unit) {
+    const auto& source = payload.map[unit];
+    if (source.kind != UnitSource::Kind::base) continue;
+    wanted[source.base].push_back({.unit = source.unit, .to = chunk.data() + unit * unit_bytes});
+  }
+  for (std::size_t i = 0; i < bases.size(); ++i) {
+    // Ascending, so that each frame of the base is decoded once.
+    std::ranges::stable_sort(wanted[i], {}, &UnitRead::unit);
+    if (const auto got = units->read(bases[i], wanted[i]); !got) return got.error().in("its base " + bases[i].hex());
+  }
+  return {};
+}
+
+Status decode_chunk(const Record& record, std::span<std::byte> chunk, BaseUnits* bases) {
+  const auto& header = record.header;
+  const auto payload = parse_chunk_payload(record.payload, header.frame_log2, header.bases.size());
+  if (!payload) return payload.error();
+  KILN_TRY(fill_chunk(*payload, chunk));
+  return fill_from_bases(*payload, header.bases, chunk, bases);
 }
 
 }  // namespace
@@ -62,11 +94,13 @@ Result<Bytes> decompress(std::span<const std::byte> payload, std::size_t plain_b
 std::size_t plain_bytes_of(RecordKind kind) { return kind == RecordKind::node ? node_bytes : chunk_bytes; }
 
 bool RecordHeader::valid() const {
-  if (kind != RecordKind::chunk && kind != RecordKind::node) return false;
-  if (plain_bytes != plain_bytes_of(kind) || stored_bytes == 0 || stored_bytes > plain_bytes) return false;
-  if (codec == Codec::raw && stored_bytes != plain_bytes) return false;
-  if (frame_log2 < 12 || frame_log2 > whole_frame_log2 || bases.size() > max_bases) return false;
-  return !id.is_null();
+  if (id.is_null() || plain_bytes != plain_bytes_of(kind) || stored_bytes == 0 || bases.size() > max_bases)
+    return false;
+  if (frame_log2 < min_frame_log2 || frame_log2 > max_frame_log2) return false;
+  const bool of_a_node = codec == Codec::raw || codec == Codec::zstd;
+  if (kind == RecordKind::chunk) return !of_a_node && stored_bytes <= max_chunk_payload_bytes;
+  if (kind != RecordKind::node || codec == Codec::units || !bases.empty()) return false;
+  return codec == Codec::raw ? stored_bytes == plain_bytes : stored_bytes <= plain_bytes;
 }
 
 Result<Record> parse_record(std::span<const std::byte> stored) {
@@ -101,34 +135,26 @@ Result<Record> parse_record(std::span<const std::byte> stored) {
   return record;
 }
 
-Result<Bytes> decode_record(std::span<const std::byte> stored, RecordKind kind, const Digest& want) {
+Result<Bytes> decode_record(std::span<const std::byte> stored, RecordKind kind, const Digest& want, BaseUnits* bases) {
   const auto record = parse_record(stored);
   if (!record) return record.error();
-  const auto& header = record->header;
-  const auto unsupported = [](std::string what) { return Error(Fault::unsupported, std::move(what)); };
-  if (header.hash != HashAlgorithm::sha256) {
-    return unsupported("a record with hash algorithm " + std::to_string(static_cast<int>(header.hash)));
-  }
-  if (header.nonce != decltype(header.nonce){}) return unsupported("an encrypted record");
-  if (!header.bases.empty())
-    return unsupported("a record that refers to " + std::to_string(header.bases.size()) + " bases");
-  if (header.frame_log2 != whole_frame_log2)
-    return unsupported("a record in frames of 2^" + std::to_string(header.frame_log2));
-  if (header.kind != kind || header.id != want) return corrupt("found the record of " + header.id.hex());
-  Bytes plain;
-  if (header.codec == Codec::raw) {
-    plain.assign(record->payload.begin(), record->payload.end());
-  } else if (header.codec == Codec::zstd) {
-    auto decoded = decompress(record->payload, header.plain_bytes);
-    if (!decoded) return decoded.error();
-    plain = *std::move(decoded);
-  } else {
-    return unsupported("a record with codec " + std::to_string(static_cast<int>(header.codec)));
-  }
+  KILN_TRY(check_decodable(record->header, kind, want));
+  Bytes plain(record->header.plain_bytes);
+  KILN_TRY(kind == RecordKind::chunk ? decode_chunk(*record, plain, bases) : decompress(record->payload, plain));
   if (const auto found = base::sha256(plain); found != want) {
     return corrupt("the content hashes to " + found.hex());
   }
   return plain;
+}
+
+Status decode_units(std::span<const std::byte> stored, const Digest& want, std::span<const UnitRead> units) {
+  const auto record = parse_record(stored);
+  if (!record) return record.error();
+  const auto& header = record->header;
+  KILN_TRY(check_decodable(header, RecordKind::chunk, want));
+  const auto payload = parse_chunk_payload(record->payload, header.frame_log2, header.bases.size());
+  if (!payload) return payload.error();
+  return read_units(*payload, units);
 }
 
 RecordEncoder::RecordEncoder(int level)
@@ -138,31 +164,79 @@ RecordEncoder::RecordEncoder(int level)
 
 RecordEncoder::~RecordEncoder() { ZSTD_freeCCtx(static_cast<ZSTD_CCtx*>(context_)); }
 
+Result<std::span<const std::byte>> RecordEncoder::compress(std::span<const std::byte> plain) {
+  compressed_.resize(ZSTD_compressBound(plain.size()));
+  const auto size = ZSTD_compressCCtx(static_cast<ZSTD_CCtx*>(context_), compressed_.data(), compressed_.size(),
+                                      plain.data(), plain.size(), level_);
+  if (ZSTD_isError(size) != 0) return Error(Fault::io, std::string("zstd: ") + ZSTD_getErrorName(size));
+  if (size > plain.size() - plain.size() * 6 / 100) return plain;
+  return std::span<const std::byte>(compressed_).first(size);
+}
+
+// The frames' lengths, then the frames.
+Status RecordEncoder::append_frames(Bytes& payload, std::span<const std::byte> plain, const UnitMap& map) {
+  literals_.clear();
+  for (std::size_t unit = 0; unit < map.size(); ++unit) {
+    if (map[unit].kind == UnitSource::Kind::literal)
+      base::append(literals_, plain.subspan(unit * unit_bytes, unit_bytes));
+  }
+  constexpr std::size_t frame_bytes = std::size_t{1} << default_frame_log2;
+  auto length_at = payload.size();
+  payload.resize(length_at + (literals_.size() + frame_bytes - 1) / frame_bytes * sizeof(std::uint32_t));
+  for (std::size_t at = 0; at < literals_.size(); at += frame_bytes) {
+    const auto frame = compress(std::span(literals_).subspan(at, std::min(frame_bytes, literals_.size() - at)));
+    if (!frame) return frame.error();
+    const auto length = static_cast<std::uint32_t>(frame->size());
+    std::memcpy(payload.data() + length_at, &length, sizeof length);
+    length_at += sizeof length;
+    base::append(payload, *frame);
+  }
+  return {};
+}
+
+namespace {
+
+// The record of a header that lacks its lengths and its checksum, decoded once to see that it can be.
+Result<Bytes> finish_record(RecordHeader header, std::span<const std::byte> payload, BaseUnits* units) {
+  header.plain_bytes = static_cast<std::uint32_t>(plain_bytes_of(header.kind));
+  header.stored_bytes = static_cast<std::uint32_t>(payload.size());
+  assert(header.valid());
+  const auto fields = encode_fields(header);
+  const auto sum = checksum(fields, payload);
+  Bytes out;
+  out.reserve(fields.size() + sizeof sum + payload.size());
+  const std::span<const std::byte> all = fields;
+  base::append(out, all.first(record_header_bytes - sizeof sum));
+  base::append_int(out, sum);
+  base::append(out, all.subspan(record_header_bytes - sizeof sum));  // the bases
+  base::append(out, payload);
+  if (const auto again = decode_record(out, header.kind, header.id, units); !again) {
+    return again.error().in("a record does not decode after it was encoded");
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<Bytes> RecordEncoder::encode(RecordKind kind, const Digest& id, std::span<const std::byte> plain) {
   if (plain.size() != plain_bytes_of(kind)) {
     return Error(Fault::invalid, "a record of " + std::to_string(plain.size()) + " bytes of plaintext");
   }
-  RecordHeader header{.kind = kind, .id = id, .plain_bytes = static_cast<std::uint32_t>(plain.size())};
-  compressed_.resize(ZSTD_compressBound(chunk_bytes));
-  const auto size = ZSTD_compressCCtx(static_cast<ZSTD_CCtx*>(context_), compressed_.data(), compressed_.size(),
-                                      plain.data(), plain.size(), level_);
-  if (ZSTD_isError(size) != 0) return Error(Fault::io, std::string("zstd: ") + ZSTD_getErrorName(size));
-  const bool smaller = size <= plain.size() - plain.size() * 6 / 100;
-  header.codec = smaller ? Codec::zstd : Codec::raw;
-  const auto payload = smaller ? std::span<const std::byte>(compressed_).first(size) : plain;
-  header.stored_bytes = static_cast<std::uint32_t>(payload.size());
-  assert(header.valid());
+  if (kind == RecordKind::chunk) return encode_chunk(id, plain, units_of(plain).map, {}, nullptr);
+  const auto payload = compress(plain);
+  if (!payload) return payload.error();
+  const auto codec = payload->size() < plain.size() ? Codec::zstd : Codec::raw;
+  return finish_record({.kind = kind, .codec = codec, .frame_log2 = max_frame_log2, .id = id}, *payload, nullptr);
+}
 
-  Bytes out = encode_fields(header);
-  const auto sum = checksum(out, payload);
-  std::byte raw[sizeof sum];
-  std::memcpy(raw, &sum, sizeof sum);
-  out.insert(out.end(), raw, raw + sizeof sum);  // after the fields: there are no bases yet, so this is offset 64
-  base::append(out, payload);
-  if (const auto again = decode_record(out, kind, id); !again) {
-    return again.error().in("a record does not decode after it was encoded");
-  }
-  return out;
+Result<Bytes> RecordEncoder::encode_chunk(const Digest& id, std::span<const std::byte> plain, const UnitMap& map,
+                                          std::span<const Digest> bases, BaseUnits* units) {
+  Bytes payload;
+  append_unit_map(payload, map);
+  KILN_TRY(append_frames(payload, plain, map));
+  RecordHeader header{.kind = RecordKind::chunk, .id = id};
+  header.bases.assign(bases.begin(), bases.end());
+  return finish_record(std::move(header), payload, units);
 }
 
 }  // namespace kiln::blocks

@@ -5,6 +5,9 @@
 // anything else. An XXH3-64 over everything that is stored lets a scrub find rot without decoding. Functions are pure
 // and thread-safe; an encoder is owned by one thread. Bytes that do not decode are Fault::corrupt; a codec, hash or
 // feature that this program does not know is Fault::unsupported and named.
+//
+// A node is stored whole. A chunk is stored as a map of its units (unit_map.h) and its literals, which are compressed
+// in frames of 64 KiB, so that whoever reads some units of a base decodes little more than those.
 
 #include <array>
 #include <cstddef>
@@ -15,19 +18,19 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "blocks/chunk_payload.h"
 #include "blocks/disk_id.h"
+#include "blocks/unit_map.h"
 
 namespace kiln::blocks {
 
 enum class RecordKind : std::uint8_t { chunk = 1, node = 2 };
 enum class HashAlgorithm : std::uint8_t { sha256 = 1 };
-enum class Codec : std::uint8_t { raw = 0, zstd = 1 };
+// raw and zstd: the plaintext of a node. units: a chunk.
+enum class Codec : std::uint8_t { raw = 0, zstd = 1, units = 2 };
 
 constexpr std::size_t record_header_bytes = 72;
-constexpr std::size_t max_bases = 32;
-constexpr std::size_t max_record_bytes = record_header_bytes + max_bases * 32 + chunk_bytes;
-// The plaintext is compressed in frames of 2^frame_log2 bytes; 19 is one frame for all of it.
-constexpr std::uint8_t whole_frame_log2 = 19;
+constexpr std::size_t max_record_bytes = record_header_bytes + max_bases * 32 + max_chunk_payload_bytes;
 constexpr int min_zstd_level = 1;
 // zstd 1.5.4 has a rare corruption bug in its high modes.
 constexpr int max_zstd_level = 9;
@@ -35,14 +38,14 @@ constexpr int max_zstd_level = 9;
 struct RecordHeader {
   RecordKind kind = RecordKind::chunk;
   HashAlgorithm hash = HashAlgorithm::sha256;
-  Codec codec = Codec::raw;
-  std::uint8_t frame_log2 = whole_frame_log2;
+  Codec codec = Codec::units;
+  std::uint8_t frame_log2 = default_frame_log2;
   base::Digest id;
   std::array<std::byte, 12> nonce{};  // zeros: not encrypted
   std::uint32_t plain_bytes = 0;
   std::uint32_t stored_bytes = 0;  // of the payload alone
   std::uint64_t checksum = 0;
-  std::vector<base::Digest> bases;  // chunks whose literals the payload refers to
+  std::vector<base::Digest> bases{};  // chunks whose units the payload refers to
 
   // Whether the fields agree with each other; not whether this program can decode such a record.
   bool valid() const;
@@ -60,8 +63,21 @@ std::size_t plain_bytes_of(RecordKind kind);
 // The header, the bounds and the checksum of a record that fills stored exactly; the plaintext is not looked at.
 base::Result<Record> parse_record(std::span<const std::byte> stored);
 
-// The plaintext, which has been hashed and is what want names.
-base::Result<base::Bytes> decode_record(std::span<const std::byte> stored, RecordKind kind, const base::Digest& want);
+// Where a decoder gets the units of bases from. The bytes need no check: the chunk made of them is hashed.
+class BaseUnits {
+ public:
+  virtual ~BaseUnits() = default;
+  virtual base::Status read(const base::Digest& base, std::span<const UnitRead> units) = 0;
+};
+
+// The plaintext, which has been hashed and is what want names. bases may be null for a record without any; a record
+// that has some is Fault::unsupported then.
+base::Result<base::Bytes> decode_record(std::span<const std::byte> stored, RecordKind kind, const base::Digest& want,
+                                        BaseUnits* bases = nullptr);
+
+// Units of the chunk want that this copy of it holds itself, as literals or zeros; decodes only the frames they lie in
+// and hashes nothing. Fault::not_found when the copy has one of them by reference only.
+base::Status decode_units(std::span<const std::byte> stored, const base::Digest& want, std::span<const UnitRead> units);
 
 class RecordEncoder {
  public:
@@ -71,14 +87,24 @@ class RecordEncoder {
   RecordEncoder(const RecordEncoder&) = delete;
   RecordEncoder& operator=(const RecordEncoder&) = delete;
 
-  // The record of plain, whose SHA-256 is id. Compressed only when that saves 6% or more. What is returned has been
-  // decoded and hashed again, so neither a bug of the codec nor a flipped bit in memory is stored for good.
+  // The record of plain, whose SHA-256 is id, without bases. Compressed only where that saves 6% or more. What is
+  // returned has been decoded and hashed again, so neither a bug of the codec nor a flipped bit in memory is stored
+  // for good.
   base::Result<base::Bytes> encode(RecordKind kind, const base::Digest& id, std::span<const std::byte> plain);
 
+  // The same of a chunk whose units come from where map says; units gives those of bases for the check.
+  base::Result<base::Bytes> encode_chunk(const base::Digest& id, std::span<const std::byte> plain, const UnitMap& map,
+                                         std::span<const base::Digest> bases, BaseUnits* units);
+
  private:
+  // What is stored for some plaintext: compressed, or as it is; points into compressed_ or plain.
+  base::Result<std::span<const std::byte>> compress(std::span<const std::byte> plain);
+  base::Status append_frames(base::Bytes& payload, std::span<const std::byte> plain, const UnitMap& map);
+
   void* context_;  // ZSTD_CCtx
   int level_;
   base::Bytes compressed_;  // used again by each call
+  base::Bytes literals_;
 };
 
 }  // namespace kiln::blocks

@@ -36,22 +36,36 @@ TEST(Record, round_trips_what_compresses_and_what_does_not) {
     const auto plain = content(1);
     const auto record = encode(plain, RecordKind::chunk, level);
     EXPECT_LT(record.size(), plain.size() * 2 / 3);
-    EXPECT_EQ(parse_record(record)->header.codec, Codec::zstd);
+    EXPECT_EQ(parse_record(record)->header.codec, Codec::units);
     EXPECT_EQ(*decode_record(record, RecordKind::chunk, base::sha256(plain)), plain);
   }
   const auto noise = random_chunk();
   const auto record = encode(noise);
-  EXPECT_EQ(record.size(), record_header_bytes + chunk_bytes);
-  EXPECT_EQ(parse_record(record)->header.codec, Codec::raw);
+  // One run of the map, and the lengths of eight frames.
+  EXPECT_EQ(record.size(), record_header_bytes + 1 + 3 + 8 * 4 + chunk_bytes);
   EXPECT_EQ(*decode_record(record, RecordKind::chunk, base::sha256(noise)), noise);
 }
 
-TEST(Record, is_raw_unless_compression_saves_six_percent) {
-  auto plain = random_chunk();
-  std::fill_n(plain.begin(), plain.size() * 5 / 100, std::byte{1});
-  EXPECT_EQ(parse_record(encode(plain))->header.codec, Codec::raw);
-  std::fill_n(plain.begin(), plain.size() * 8 / 100, std::byte{1});
-  EXPECT_EQ(parse_record(encode(plain))->header.codec, Codec::zstd);
+TEST(Record, a_frame_is_stored_as_it_is_unless_compression_saves_six_percent) {
+  constexpr std::size_t frame = 1 << default_frame_log2;
+  const auto length_of_first_frame = [&](std::size_t compressible) {
+    auto plain = random_chunk();
+    std::fill_n(plain.begin(), compressible, std::byte{1});
+    const auto record = encode(plain);
+    return parse_chunk_payload(parse_record(record)->payload, default_frame_log2, 0)->frames[0].size();
+  };
+  EXPECT_EQ(length_of_first_frame(frame * 5 / 100), frame);
+  EXPECT_LT(length_of_first_frame(frame * 8 / 100), frame);
+}
+
+TEST(Record, zeros_and_repeated_units_take_no_space) {
+  Bytes plain(chunk_bytes);
+  const auto noise = random_chunk();
+  for (const std::size_t unit : {3, 40, 41, 127})
+    std::copy_n(noise.begin(), unit_bytes, plain.begin() + unit * unit_bytes);
+  const auto record = encode(plain);
+  EXPECT_LT(record.size(), unit_bytes + 200);
+  EXPECT_EQ(*decode_record(record, RecordKind::chunk, base::sha256(plain)), plain);
 }
 
 TEST(Record, holds_plaintext_of_one_length_only) {
@@ -112,9 +126,6 @@ TEST(Record, what_a_later_version_wrote_is_refused_by_name) {
   changed[6] = std::byte{9};
   EXPECT_EQ(refusal(changed), "a record with codec 9");
   changed = record;
-  changed[7] = std::byte{16};
-  EXPECT_EQ(refusal(changed), "a record in frames of 2^16");
-  changed = record;
   changed[40] = std::byte{1};
   EXPECT_EQ(refusal(changed), "an encrypted record");
   changed = record;
@@ -123,13 +134,98 @@ TEST(Record, what_a_later_version_wrote_is_refused_by_name) {
   EXPECT_EQ(refusal(changed, 104), "a record that refers to 1 bases");
 }
 
-TEST(Record, a_frame_that_claims_more_than_a_chunk_is_not_decompressed) {
+TEST(Record, a_frame_that_claims_more_than_its_literals_is_not_decompressed) {
   const auto plain = content(1);
   auto record = encode(plain);
-  // The frame's content size: behind magic and descriptor, four bytes for half a MiB.
-  record[record_header_bytes + 4 + 2] ^= std::byte{0x40};
+  const auto payload = parse_chunk_payload(parse_record(record)->payload, default_frame_log2, 0);
+  ASSERT_TRUE(payload);
+  // The frame's content size lies behind magic and descriptor.
+  const auto frame = static_cast<std::size_t>(payload->frames[0].data() - record.data());
+  record[frame + 5] ^= std::byte{0x40};
   reseal(record);
   EXPECT_EQ(decode_record(record, RecordKind::chunk, base::sha256(plain)).error().fault(), Fault::corrupt);
+}
+
+// A chunk of which three quarters are another's, and where its units come from.
+struct Referring {
+  Bytes base = content(1);
+  Bytes plain = content(2);
+  UnitMap map;
+
+  Referring() {
+    std::copy_n(base.begin() + chunk_bytes / 4, chunk_bytes * 3 / 4, plain.begin());
+    map = units_of(plain).map;
+    for (std::uint8_t unit = 0; unit < units_per_chunk * 3 / 4; ++unit) {
+      map[unit] = {.kind = UnitSource::Kind::base, .base = 0, .unit = static_cast<std::uint8_t>(unit + 32)};
+    }
+    // Copies of literals that became references would be copies of nothing.
+    for (auto& source : map) {
+      if (source.kind == UnitSource::Kind::own && map[source.unit].kind == UnitSource::Kind::base) {
+        source = map[source.unit];
+      }
+    }
+  }
+};
+
+// Answers with a chunk's units, whatever is asked for.
+class OneBase final : public BaseUnits {
+ public:
+  explicit OneBase(const Bytes& plain) : plain_(plain) {}
+  base::Status read(const base::Digest&, std::span<const UnitRead> units) override {
+    for (const auto& [unit, to] : units) std::memcpy(to, plain_.data() + unit * unit_bytes, unit_bytes);
+    return {};
+  }
+
+ private:
+  const Bytes& plain_;
+};
+
+TEST(Record, a_chunk_that_refers_to_a_base_holds_its_own_units_only) {
+  const Referring made;
+  const auto id = base::sha256(made.plain);
+  const std::vector bases{base::sha256(made.base)};
+  OneBase units(made.base);
+  const auto record = RecordEncoder(1).encode_chunk(id, made.plain, made.map, bases, &units);
+  ASSERT_TRUE(record) << why(record);
+  EXPECT_LT(record->size(), encode(made.plain).size() / 2);
+  EXPECT_EQ(parse_record(*record)->header.bases, bases);
+  EXPECT_EQ(*decode_record(*record, RecordKind::chunk, id, &units), made.plain);
+  EXPECT_EQ(decode_record(*record, RecordKind::chunk, id).error().fault(), Fault::unsupported);
+}
+
+TEST(Record, a_base_with_other_content_is_found_out_before_and_after) {
+  const Referring made;
+  const auto id = base::sha256(made.plain);
+  const std::vector bases{base::sha256(made.base)};
+  OneBase right(made.base);
+  const auto other = content(9);
+  OneBase wrong(other);
+  EXPECT_EQ(RecordEncoder(1).encode_chunk(id, made.plain, made.map, bases, &wrong).error().fault(), Fault::corrupt);
+  const auto record = RecordEncoder(1).encode_chunk(id, made.plain, made.map, bases, &right);
+  ASSERT_TRUE(record);
+  EXPECT_EQ(decode_record(*record, RecordKind::chunk, id, &wrong).error().fault(), Fault::corrupt);
+}
+
+TEST(Record, units_are_read_alone_unless_they_are_references) {
+  const Referring made;
+  const auto id = base::sha256(made.plain);
+  OneBase units(made.base);
+  const auto record =
+      RecordEncoder(1).encode_chunk(id, made.plain, made.map, std::vector{base::sha256(made.base)}, &units);
+  ASSERT_TRUE(record);
+  for (std::uint8_t unit = 0; unit < units_per_chunk; ++unit) {
+    Bytes got(unit_bytes);
+    const UnitRead wanted{.unit = unit, .to = got.data()};
+    const auto read = decode_units(*record, id, std::span(&wanted, 1));
+    if (made.map[unit].kind == UnitSource::Kind::base) {
+      ASSERT_FALSE(read) << int{unit};
+      EXPECT_EQ(read.error().fault(), Fault::not_found);
+    } else {
+      ASSERT_TRUE(read) << int{unit} << ": " << read.error().message();
+      EXPECT_TRUE(
+          std::equal(got.begin(), got.end(), made.plain.begin() + unit * static_cast<std::ptrdiff_t>(unit_bytes)));
+    }
+  }
 }
 
 }  // namespace

@@ -23,6 +23,9 @@ constexpr int most_rounds = 3;
 // A read of as much as this comes from a guest that reads on, which memory serves better than a slot.
 constexpr std::size_t most_bytes_from_slot = 128 << 10;
 
+// Of bases of bases; more than a store comes to ever, and an end for one that was made to go in circles.
+constexpr int most_depth = 4;
+
 std::string_view noun(RecordKind kind) { return kind == RecordKind::node ? "node " : "chunk "; }
 
 std::string describe(const Location& location) {
@@ -173,13 +176,95 @@ Result<std::vector<Location>> Store::locations(const Digest& id) {
   }
 }
 
-Result<Bytes> Store::read_at(const Location& location, const Digest& id) {
-  const auto where = [&] { return std::string(noun(location.kind)) + id.hex() + " in " + describe(location); };
+Result<Bytes> Store::stored_at(const Location& location) {
   Bytes stored(location.length);
-  if (const auto got = packs_->read(location.pack, location.offset, stored); !got) return got.error().in(where());
-  auto plain = decode_record(stored, location.kind, id);
+  KILN_TRY(packs_->read(location.pack, location.offset, stored));
+  return stored;
+}
+
+// The units of bases for one record.
+class Store::Bases final : public BaseUnits {
+ public:
+  Bases(Store& store, int depth) : store_(store), depth_(depth) {}
+  Status read(const Digest& base, std::span<const UnitRead> units) override {
+    return store_.read_base(base, units, depth_);
+  }
+
+ private:
+  Store& store_;
+  const int depth_;
+};
+
+Result<Bytes> Store::decode_at(const Location& location, const Digest& id, int depth) {
+  const auto where = [&] { return std::string(noun(location.kind)) + id.hex() + " in " + describe(location); };
+  const auto stored = stored_at(location);
+  if (!stored) return stored.error().in(where());
+  Bases bases(*this, depth);
+  auto plain = decode_record(*stored, location.kind, id, &bases);
   if (!plain) return plain.error().in(where());
   return plain;
+}
+
+Result<Bytes> Store::read_at(const Location& location, const Digest& id) { return decode_at(location, id, 0); }
+
+Result<Bytes> Store::record_at(const Location& location, const Digest& id) {
+  const auto where = [&] { return std::string(noun(location.kind)) + id.hex() + " in " + describe(location); };
+  auto stored = stored_at(location);
+  if (!stored) return stored.error().in(where());
+  const auto record = parse_record(*stored);
+  if (!record) return record.error().in(where());
+  if (record->header.id != id || record->header.kind != location.kind) {
+    return Error(Fault::corrupt, where() + ": found the record of " + record->header.id.hex());
+  }
+  return stored;
+}
+
+Result<Store::Literals> Store::literals_at(const Location& location, const ChunkId& id) {
+  const auto stored = record_at(location, id);
+  if (!stored) return stored.error();
+  const auto record = parse_record(*stored);
+  if (!record) return record.error();
+  const auto payload = parse_chunk_payload(record->payload, record->header.frame_log2, record->header.bases.size());
+  if (!payload) return payload.error();
+  Literals held;
+  for (std::size_t unit = 0; unit < units_per_chunk; ++unit) {
+    if (payload->map[unit].kind == UnitSource::Kind::literal) held.units.push_back(static_cast<std::uint8_t>(unit));
+  }
+  held.bytes.resize(held.units.size() * unit_bytes);
+  std::vector<UnitRead> reads;
+  for (std::size_t i = 0; i < held.units.size(); ++i) {
+    reads.push_back({.unit = held.units[i], .to = held.bytes.data() + i * unit_bytes});
+  }
+  KILN_TRY(read_units(*payload, reads));
+  return held;
+}
+
+// Whoever stored a reference saw a copy of the base that holds the unit itself, and such copies stay while the base
+// does. When none is to be had all the same (it rotted, say), a copy that holds the unit by reference will do.
+Status Store::read_base(const Digest& base, std::span<const UnitRead> units, int depth) {
+  const auto places = locations(base);
+  if (!places) return places.error();
+  Error failure(Fault::not_found, "chunk " + base.hex() + " is in no pack that the index knows");
+  std::vector<Location> by_reference;
+  for (const auto& place : *places) {
+    if (place.kind != RecordKind::chunk) continue;
+    const auto stored = stored_at(place);
+    const auto done = stored ? decode_units(*stored, base, units) : Status(stored.error());
+    if (done) return {};
+    if (stored && done.error().fault() == Fault::not_found) by_reference.push_back(place);
+    if (failure.fault() != Fault::corrupt) failure = done.error().in(describe(place));
+  }
+  for (const auto& place : by_reference) {
+    if (depth == most_depth) break;
+    const auto plain = decode_at(place, base, depth + 1);
+    if (!plain) {
+      failure = plain.error();
+      continue;
+    }
+    for (const auto& [unit, to] : units) std::memcpy(to, plain->data() + unit * unit_bytes, unit_bytes);
+    return {};
+  }
+  return failure;
 }
 
 // Tries every place, and looks into the index again when none served: a pack may have been replaced since.

@@ -1,7 +1,7 @@
 #pragma once
 // The store of finished disks: packs, and the index that finds chunks in them.
 //
-//   <directory>/FORMAT           "kiln-store 1" and the store's uuid; another version is refused by name
+//   <directory>/FORMAT           "kiln-store 2" and the store's uuid; another version is refused by name
 //   <directory>/LOCK             held by the one process that writes
 //   <directory>/packs/..         pack_store.h
 //   <directory>/index/..         chunk_index.h
@@ -33,7 +33,7 @@
 
 namespace kiln::blocks {
 
-constexpr std::uint32_t store_version = 1;
+constexpr std::uint32_t store_version = 2;
 
 struct StoreOptions {
   base::Files& files;
@@ -60,8 +60,17 @@ class Store final : public DiskSource, public NodeSource {
 
   // Every known place of a chunk or node; empty when there is none. Looks at a switched index too.
   base::Result<std::vector<Location>> locations(const base::Digest& id);
-  // The plaintext at one place, past every cache, hashed: what verify and compaction read.
+  // The plaintext at one place, past every cache, hashed: what verify reads. Units of bases come from any copy of them.
   base::Result<base::Bytes> read_at(const Location& location, const base::Digest& id);
+  // The record at one place as it is stored; its checksum has been checked: what compaction copies.
+  base::Result<base::Bytes> record_at(const Location& location, const base::Digest& id);
+
+  // What the copy of a chunk at one place holds itself, past every cache; its checksum has been checked, no hash.
+  struct Literals {
+    std::vector<std::uint8_t> units;
+    base::Bytes bytes;
+  };
+  base::Result<Literals> literals_at(const Location& location, const ChunkId& id);
 
   // Makes a pack durable and then findable.
   base::Status publish(const WrittenPack& pack);
@@ -78,8 +87,12 @@ class Store final : public DiskSource, public NodeSource {
 
  private:
   explicit Store(const StoreOptions& options);
+  class Bases;
   base::Status open_format();
   base::Result<base::Bytes> load(const base::Digest& id, RecordKind kind);
+  base::Result<base::Bytes> stored_at(const Location& location);
+  base::Result<base::Bytes> decode_at(const Location& location, const base::Digest& id, int depth);
+  base::Status read_base(const base::Digest& base, std::span<const UnitRead> units, int depth);
 
   base::Files& files_;
   const base::Path directory_;

@@ -66,10 +66,8 @@ std::string why(const base::Result<T>& result) {
 
 inline std::unique_ptr<Store> open_store(const base::Path& directory, Access access = Access::write,
                                          std::size_t chunk_cache_bytes = 64 << 20) {
-  auto store = Store::open({.files = base::posix_files(),
-                            .directory = directory,
-                            .access = access,
-                            .chunk_cache_bytes = chunk_cache_bytes});
+  auto store = Store::open(
+      {.files = base::posix_files(), .directory = directory, .access = access, .chunk_cache_bytes = chunk_cache_bytes});
   EXPECT_TRUE(store) << why(store);
   return store ? *std::move(store) : nullptr;
 }
@@ -100,11 +98,10 @@ inline ::testing::AssertionResult holds(Store& store, const DiskId& disk, std::u
   return ::testing::AssertionSuccess();
 }
 
-// The record of content(n) as if it were encoded against these bases: right in all but that it cannot be decoded. For
-// tests of what follows bases without reading through them.
+// The record of content(n) that names these bases and refers to none of their units. For tests of what follows bases.
 inline base::Bytes record_with_bases(std::uint64_t n, const std::vector<ChunkId>& bases) {
   const auto plain = content(n);
-  RecordEncoder encoder(1);
+  RecordEncoder encoder(min_zstd_level);
   const auto plain_record = encoder.encode(RecordKind::chunk, base::sha256(plain), plain);
   EXPECT_TRUE(plain_record) << why(plain_record);
   base::Bytes fields(plain_record->begin(), plain_record->begin() + 64);

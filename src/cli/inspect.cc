@@ -76,8 +76,8 @@ void inspect_pack(const base::Path& path) {
              pack.header.id.text(), pack.header.kind == blocks::PackKind::data ? "data" : "nodes", pack.header.epoch,
              pack.size_bytes, bytes(pack.size_bytes), pack.entries.size());
   for (const auto& entry : pack.entries) {
-    fmt::print("  {} at {:>9}, {:>7} bytes{}\n", entry.id.hex(), entry.offset, entry.length,
-               entry.bases.empty() ? "" : fmt::format(", {} bases", entry.bases.size()));
+    fmt::print("  {} at {:>9}, {:>7} bytes\n", entry.id.hex(), entry.offset, entry.length);
+    for (const auto& base : entry.bases) fmt::print("    refers to {}\n", base.hex());
   }
 }
 
