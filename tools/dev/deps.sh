@@ -7,7 +7,7 @@ build_packages=(
   libgtest-dev libgmock-dev
 )
 # Peers and tools of ./dev bench.
-bench_packages=(fio nbdkit libnbd-bin qemu-utils strace)
+bench_packages=(fio nbdkit libnbd-bin qemu-utils strace restic borgbackup casync)
 # A region: guests, their disks and network.
 run_packages=(
   qemu-system-x86 qemu-utils seabios libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients nbdkit
