@@ -28,7 +28,8 @@ json::object json_of(const SealVolume& cut) { return {{"volume", cut.volume}, {"
 // Error messages may quote anything; the line must be JSON and fit.
 std::string printable(std::string_view message) {
   std::string text(message.substr(0, max_message_bytes));
-  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c > 0x7e; }, '?');
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c > 0x7e; }, '?');
   return text;
 }
 
@@ -93,8 +94,8 @@ class Members {
   const json::value* find(json::string_view name) const { return object_.if_contains(name); }
   void wrong(json::string_view name, std::string_view wanted) {
     if (!error_) {
-      error_ = Error(Fault::invalid, "member '" + std::string(name.data(), name.size()) + "' is not " +
-                                         std::string(wanted));
+      error_ =
+          Error(Fault::invalid, "member '" + std::string(name.data(), name.size()) + "' is not " + std::string(wanted));
     }
   }
 
@@ -173,8 +174,7 @@ json::object answer_seal(VolumeService& service, const json::array& asked) {
   if (!sealed) return refusal(sealed.error());
   json::array volumes;
   for (const auto& one : *sealed) {
-    volumes.push_back(
-        json::object{{"volume", one.volume}, {"snapshot", one.snapshot}, {"generation", one.generation}});
+    volumes.push_back(json::object{{"volume", one.volume}, {"snapshot", one.snapshot}, {"generation", one.generation}});
   }
   auto answer = done();
   answer["sealed"] = std::move(volumes);

@@ -155,8 +155,12 @@ TEST_F(ControlTest, mutated_lines_never_do_more_than_answer) {
   const auto seed = seed_or(1);
   SCOPED_TRACE("KILN_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
-  const std::vector<std::string> lines = {control::hello(), control::open({id, 1, ""}), control::seal({{id, "snap-1"}}),
-                                          control::rebase({id, 1, {}}), control::resize(id, 4096), control::stats()};
+  const std::vector<std::string> lines = {control::hello(),
+                                          control::open({id, 1, ""}),
+                                          control::seal({{id, "snap-1"}}),
+                                          control::rebase({id, 1, {}}),
+                                          control::resize(id, 4096),
+                                          control::stats()};
   for (int i = 0; i < 20'000; ++i) {
     auto line = lines[random() % lines.size()];
     for (auto changes = random() % 4; changes > 0; --changes) {

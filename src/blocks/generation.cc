@@ -20,9 +20,7 @@ Result<MapReplay> replay_file(base::File& map, const VolumeFile& volume, const G
 }
 
 // A failed sync may have lost any of the writes before it, so it is never "no space, try again".
-Error lost(const Error& error) {
-  return error.fault() == Fault::no_space ? Error(Fault::io, error.message()) : error;
-}
+Error lost(const Error& error) { return error.fault() == Fault::no_space ? Error(Fault::io, error.message()) : error; }
 
 }  // namespace
 

@@ -66,8 +66,8 @@ class Generation {
   std::uint64_t arrived_ KILN_GUARDED_BY(sync_mutex_) = 0;  // calls of sync() so far
   std::uint64_t covered_ KILN_GUARDED_BY(sync_mutex_) = 0;  // of which these are answered
   bool syncing_ KILN_GUARDED_BY(sync_mutex_) = false;
-  base::Status outcome_ KILN_GUARDED_BY(sync_mutex_);       // of the last one; an error stays
-  std::uint64_t committed_ = 0;                             // touched only by whoever is syncing
+  base::Status outcome_ KILN_GUARDED_BY(sync_mutex_);  // of the last one; an error stays
+  std::uint64_t committed_ = 0;                        // touched only by whoever is syncing
   std::atomic<bool> sealed_ = false;
 };
 

@@ -133,7 +133,7 @@ Result<ImageFile> inspect_qcow2(Head head, std::uint64_t file_bytes, std::uint64
 }  // namespace
 
 std::string_view to_string(ImageFormat format) {
-  constexpr std::array<std::string_view, 13> names{"raw", "qcow2", "qcow1",     "qed",   "vmdk",  "vhd", "vhdx",
+  constexpr std::array<std::string_view, 13> names{"raw", "qcow2",     "qcow1", "qed",   "vmdk", "vhd", "vhdx",
                                                    "vdi", "parallels", "bochs", "cloop", "luks", "iso"};
   return names[static_cast<std::size_t>(format)];
 }

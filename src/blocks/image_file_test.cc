@@ -50,14 +50,14 @@ std::string qcow2_verdict(std::size_t offset, std::size_t length, std::uint64_t 
 }
 
 TEST(ImageFile, raw_and_both_versions_of_qcow2_pass) {
-  const auto raw = inspect_image({.declared = ImageFormat::raw, .head = Bytes(4096), .file_bytes = gib,
-                                  .most_virtual_bytes = gib});
+  const auto raw =
+      inspect_image({.declared = ImageFormat::raw, .head = Bytes(4096), .file_bytes = gib, .most_virtual_bytes = gib});
   ASSERT_TRUE(raw) << why(raw);
   EXPECT_EQ(raw->virtual_bytes, gib);
   for (const unsigned version : {2u, 3u}) {
     const auto head = qcow2(version);
-    const auto image = inspect_image({.declared = ImageFormat::qcow2, .head = head, .file_bytes = 512 << 10,
-                                      .most_virtual_bytes = 64 * gib});
+    const auto image = inspect_image(
+        {.declared = ImageFormat::qcow2, .head = head, .file_bytes = 512 << 10, .most_virtual_bytes = 64 * gib});
     ASSERT_TRUE(image) << why(image);
     EXPECT_EQ(image->format, ImageFormat::qcow2);
     EXPECT_EQ(image->virtual_bytes, gib);
@@ -73,10 +73,17 @@ TEST(ImageFile, a_file_is_what_it_was_declared_as_or_refused) {
 
 TEST(ImageFile, no_known_format_passes_as_raw) {
   using namespace std::string_view_literals;
-  const std::pair<std::size_t, std::string_view> headers[] = {
-      {0, "QFI\xfb\0\0\0\1"sv}, {0, "QED\0"sv}, {0, "KDMV"sv}, {0, "COWD"sv}, {0, "# Disk DescriptorFile\nversion=1"sv},
-      {0, "conectix"sv}, {0, "vhdxfile"sv}, {64, "\x7f\x10\xda\xbe"sv}, {0, "WithoutFreeSpace"sv},
-      {0, "WithouFreSpacExt"sv}, {0, "Bochs Virtual HD Image"sv}};
+  const std::pair<std::size_t, std::string_view> headers[] = {{0, "QFI\xfb\0\0\0\1"sv},
+                                                              {0, "QED\0"sv},
+                                                              {0, "KDMV"sv},
+                                                              {0, "COWD"sv},
+                                                              {0, "# Disk DescriptorFile\nversion=1"sv},
+                                                              {0, "conectix"sv},
+                                                              {0, "vhdxfile"sv},
+                                                              {64, "\x7f\x10\xda\xbe"sv},
+                                                              {0, "WithoutFreeSpace"sv},
+                                                              {0, "WithouFreSpacExt"sv},
+                                                              {0, "Bochs Virtual HD Image"sv}};
   for (const auto& [offset, text] : headers) {
     Bytes head(image_head_bytes);
     put_text(head, offset, text);

@@ -398,7 +398,7 @@ Status Ingest::Session::begin_another_pack_if_holding(const Digest& id) {
   return full ? write_pack(std::move(full)) : Status{};
 }
 
-// Keeps a copy of a base that others may not rely on any more: in its pack when that stays, else as it is in one of ours.
+// Keeps a copy of a base that others may not rely on any more: in its pack when that stays, else in one of ours.
 Status Ingest::Session::copy_base(const Digest& id, const PackId& pack) {
   const auto stays = usable(pack);
   if (!stays) return stays.error();

@@ -5,9 +5,9 @@
 // abandon() by the owner when no put() runs. Chunks are hashed, looked up, compressed and written by a few workers;
 // put() waits when they fall behind. The first error is kept: every later call returns it.
 //
-// A chunk that is new is stored as references to similar chunks, its bases, and its own literals (base_search.h). One of
-// which the index knows a copy already, though it may not be shared, is stored without bases: of every chunk that others
-// refer to there is then always a copy that holds the units they saw.
+// A chunk that is new is stored as references to similar chunks, its bases, and its own literals (base_search.h). One
+// of which the index knows a copy already, though it may not be shared, is stored without bases: of every chunk that
+// others refer to there is then always a copy that holds the units they saw.
 //
 // What the caller does around it, in this order:
 //   1. the session row, and a root row of kind session for the parent, so that what the new tree inherits stays;

@@ -110,8 +110,8 @@ TEST(Manifest, reaches_the_last_chunk_of_64_tib) {
 
 TEST(Manifest, a_walk_visits_every_chunk_in_order_and_skips_what_it_is_told_to) {
   NodesInMemory nodes;
-  const std::map<std::uint64_t, ChunkId> chunks{{0, chunk_named(1)}, {511, chunk_named(2)}, {512, chunk_named(3)},
-                                                {99'000'000, chunk_named(4)}};
+  const std::map<std::uint64_t, ChunkId> chunks{
+      {0, chunk_named(1)}, {511, chunk_named(2)}, {512, chunk_named(3)}, {99'000'000, chunk_named(4)}};
   const auto root = nodes.build({}, chunks);
   std::map<std::uint64_t, ChunkId> seen;
   std::uint64_t last = 0;
@@ -136,8 +136,9 @@ TEST(Manifest, a_missing_node_is_an_error_of_find_walk_diff_and_build) {
   const auto root = nodes.build({}, {{0, chunk_named(1)}});
   nodes.nodes.erase(root);
   EXPECT_FALSE(find_chunk(nodes, root, 0));
-  EXPECT_FALSE(walk_tree(nodes, root, {.node = [](auto&&...) -> Result<bool> { return true; },
-                                       .chunk = [](auto&&...) -> Status { return {}; }}));
+  EXPECT_FALSE(walk_tree(
+      nodes, root,
+      {.node = [](auto&&...) -> Result<bool> { return true; }, .chunk = [](auto&&...) -> Status { return {}; }}));
   EXPECT_FALSE(diff_trees(nodes, {}, root, 0, [](const auto&) -> Result<bool> { return true; }));
   TreeBuilder builder(nodes, root);
   builder.set(1, chunk_named(2));

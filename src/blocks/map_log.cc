@@ -37,14 +37,14 @@ Result<std::uint64_t> check_header(std::span<const std::byte> bytes, const MapLo
   const auto version = reader.read_int<std::uint32_t>();
   const auto incompatible = reader.read_int<std::uint32_t>();
   if (version > map_log_version || incompatible != 0) {
-    return Error(Fault::unsupported, "map log of version " + std::to_string(version) + ", features " +
-                                         std::to_string(incompatible));
+    return Error(Fault::unsupported,
+                 "map log of version " + std::to_string(version) + ", features " + std::to_string(incompatible));
   }
   const auto generation = reader.read_int<std::uint64_t>();
   const auto check = reader.read_int<std::uint64_t>();
   if (!reader.ok() || generation != name.generation || check != base::xxh3_64(bytes.first(24), volume_seed(name))) {
-    return Error(Fault::corrupt, "its header is not that of generation " + std::to_string(name.generation) + " of " +
-                                     name.volume);
+    return Error(Fault::corrupt,
+                 "its header is not that of generation " + std::to_string(name.generation) + " of " + name.volume);
   }
   return check;
 }

@@ -48,13 +48,13 @@ struct MapLogName {
 // What the bytes of a log say. Pure: the fuzz target and the golden test call it.
 struct MapReplay {
   GenerationMap map;
-  bool any_units = false;      // a DATA or ZERO record counts
-  bool sealed = false;         // the last record is SEAL
-  bool same_boot = false;      // the last SESSION is of the boot that was asked for
-  bool uncommitted = false;    // records after the last COMMIT's reach were applied
+  bool any_units = false;    // a DATA or ZERO record counts
+  bool sealed = false;       // the last record is SEAL
+  bool same_boot = false;    // the last SESSION is of the boot that was asked for
+  bool uncommitted = false;  // records after the last COMMIT's reach were applied
   std::uint64_t last_sequence = 0;
   std::uint64_t last_unit_sequence = 0;  // of the last DATA or ZERO record that counts
-  std::uint64_t good_bytes = 0;  // the log ends here; what follows is torn
+  std::uint64_t good_bytes = 0;          // the log ends here; what follows is torn
   std::uint64_t torn_bytes = 0;
   std::uint64_t chain = 0;
 };

@@ -80,8 +80,8 @@ Status DirectoryPackStore::put(const PackId& id, std::span<const std::byte> byte
   const auto there = files_.exists(path);
   if (!there) return there.error();
   if (*there) return Error(Fault::exists, "pack " + id.text() + " is there already");
-  const Path name = directory_ / path.parent_path().filename() /
-                    (id.text() + std::string(temporary) + base::random_hex(4));
+  const Path name =
+      directory_ / path.parent_path().filename() / (id.text() + std::string(temporary) + base::random_hex(4));
   const auto write = [&]() -> Status {
     auto file = files_.open(name, Open::create_new);
     if (!file) return file.error();

@@ -68,7 +68,7 @@ class DirectoryPackStore final : public PackStore {
 
   base::Mutex mutex_;
   std::unordered_map<PackId, OpenPack> open_ KILN_GUARDED_BY(mutex_);
-  std::list<PackId> used_ KILN_GUARDED_BY(mutex_);  // the latest first
+  std::list<PackId> used_ KILN_GUARDED_BY(mutex_);          // the latest first
   std::set<std::string> fan_outs_ KILN_GUARDED_BY(mutex_);  // directories whose names are durable
 };
 

@@ -40,12 +40,19 @@ class Verifier {
         verified_.done.plain_bytes += plain->size();
         good = *std::move(plain);
       } else {
-        bad.push_back({.id = id, .kind = kind, .location = place, .root = root_, .chunk_index = chunk_index,
+        bad.push_back({.id = id,
+                       .kind = kind,
+                       .location = place,
+                       .root = root_,
+                       .chunk_index = chunk_index,
                        .why = plain.error().message()});
       }
     }
     if (bad.empty() && !good) {
-      bad.push_back({.id = id, .kind = kind, .root = root_, .chunk_index = chunk_index,
+      bad.push_back({.id = id,
+                     .kind = kind,
+                     .root = root_,
+                     .chunk_index = chunk_index,
                      .why = "it is in no pack that the index knows"});
     }
     for (auto& record : bad) {
@@ -65,8 +72,12 @@ class Verifier {
     if (!*bytes) return {};
     const auto node = decode_node(**bytes);
     if (!node || node->level != level) {
-      verified_.bad.push_back({.id = id, .kind = RecordKind::node, .lost = true, .root = root_,
-                               .chunk_index = first_chunk, .why = "it is no node of level " + std::to_string(level)});
+      verified_.bad.push_back({.id = id,
+                               .kind = RecordKind::node,
+                               .lost = true,
+                               .root = root_,
+                               .chunk_index = first_chunk,
+                               .why = "it is no node of level " + std::to_string(level)});
       return {};
     }
     for (std::uint64_t i = 0; i < node_fanout; ++i) {

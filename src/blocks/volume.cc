@@ -265,8 +265,8 @@ Status Volume::grow(std::uint64_t size_bytes) {
 Status Volume::raise_epoch(std::uint64_t epoch) {
   base::Lock meta(meta_mutex_);
   if (epoch < file_.epoch) {
-    return Error(Fault::fenced, name_ + " is at epoch " + std::to_string(file_.epoch) + ", the caller at " +
-                                    std::to_string(epoch));
+    return Error(Fault::fenced,
+                 name_ + " is at epoch " + std::to_string(file_.epoch) + ", the caller at " + std::to_string(epoch));
   }
   if (epoch == file_.epoch) return {};
   auto file = file_;

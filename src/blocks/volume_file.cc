@@ -49,8 +49,8 @@ bool disk_size(std::uint64_t size_bytes) {
 
 Status valid_generation(const GenerationEntry& entry, const VolumeFile& volume) {
   const auto wrong = [&](std::string_view what) {
-    return Error(Fault::corrupt, "generation " + std::to_string(entry.number) + " of " + volume.volume + ": " +
-                                     std::string(what));
+    return Error(Fault::corrupt,
+                 "generation " + std::to_string(entry.number) + " of " + volume.volume + ": " + std::string(what));
   };
   if (entry.state < GenerationState::sealed || entry.state > GenerationState::next)
     return wrong("its state is unknown");
@@ -151,8 +151,8 @@ Result<VolumeFile> decode_volume_file(std::span<const std::byte> bytes) {
   const auto body_size = header.read_int<std::uint64_t>();
   if (!header.ok()) return Error(Fault::corrupt, "VOLUME is cut short");
   if (version > volume_format || incompatible != 0) {
-    return Error(Fault::unsupported, "VOLUME of version " + std::to_string(version) + ", features " +
-                                         std::to_string(incompatible));
+    return Error(Fault::unsupported,
+                 "VOLUME of version " + std::to_string(version) + ", features " + std::to_string(incompatible));
   }
   const auto body = header.read(std::min<std::uint64_t>(body_size, bytes.size()));
   const auto check = read_digest(header);

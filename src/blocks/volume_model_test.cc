@@ -27,10 +27,10 @@ struct ModelCut {
 
 struct ModelVolume {
   std::string name;
-  Stamps now;                                // as acknowledged
+  Stamps now;                                              // as acknowledged
   std::map<std::uint64_t, std::set<std::uint64_t>> loose;  // by sector: what a power cut may leave besides now
   std::map<std::uint64_t, std::uint64_t> unanswered;       // the operation during which the process ended
-  std::vector<ModelCut> cuts;                // not uploaded yet, oldest first
+  std::vector<ModelCut> cuts;                              // not uploaded yet, oldest first
   Stamps base;
   std::unique_ptr<Volume> volume;
 
@@ -56,9 +56,9 @@ class Machine {
       }
       model.base.assign(model.now.begin(), model.now.begin() + static_cast<std::ptrdiff_t>(model.now.size() * 2 / 3));
       const auto base = disks_.add(content_of(model.base));
-      const Status created = Volume::create(
-          files_, root_ / name,
-          {.volume = name, .size_bytes = model.now.size() * sector_bytes, .base = base, .epoch = 1});
+      const Status created =
+          Volume::create(files_, root_ / name,
+                         {.volume = name, .size_bytes = model.now.size() * sector_bytes, .base = base, .epoch = 1});
       EXPECT_TRUE(created.ok()) << text_of(created);
     }
     open_all();
@@ -85,24 +85,32 @@ class Machine {
     const auto fua = below(8) == 0 ? Fua::yes : Fua::no;
     const base::Extent range{first * sector_bytes, count * sector_bytes};
     switch (below(16)) {
-      case 0: case 1: case 2: case 3: case 4: case 5: {
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+      case 4:
+      case 5: {
         const auto stamp = ++last_stamp_;
         for (auto i = first; i < first + count; ++i) model.unanswered[i] = stamp;
         done(model, model.volume->write(range.offset, stamped(stamp, count), fua), fua == Fua::yes);
         break;
       }
-      case 6: case 7: {
+      case 6:
+      case 7: {
         const auto from = (first + sectors_per_unit - 1) / sectors_per_unit * sectors_per_unit;
         const auto to = first + count == sectors ? sectors : (first + count) / sectors_per_unit * sectors_per_unit;
         for (auto i = from; i < to; ++i) model.unanswered[i] = 0;
         done(model, model.volume->trim(range, fua), fua == Fua::yes);
         break;
       }
-      case 8: case 9:
+      case 8:
+      case 9:
         for (auto i = first; i < first + count; ++i) model.unanswered[i] = 0;
         done(model, model.volume->zero(range, fua), fua == Fua::yes);
         break;
-      case 10: case 11: done(model, model.volume->flush(), true); break;
+      case 10:
+      case 11: done(model, model.volume->flush(), true); break;
       case 12: seal(); break;
       case 13: finish(model); break;
       case 14: upload_or_unseal(model); break;

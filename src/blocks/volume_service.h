@@ -15,7 +15,7 @@
 namespace kiln::blocks {
 
 struct Hello {
-  std::string instance;             // what the process was started for; empty in the daemon
+  std::string instance;  // what the process was started for; empty in the daemon
   std::uint32_t protocol = 1;
   std::uint32_t volume_format = 1;  // the highest format of volume files that it reads
 };

@@ -22,10 +22,10 @@ namespace kiln::blocks {
 class VolumeTable final : public VolumeService {
  public:
   struct Options {
-    base::Path directory;       // the volumes
-    std::string instance;       // for hello()
+    base::Path directory;        // the volumes
+    std::string instance;        // for hello()
     base::Path state_file = {};  // empty: the set of open volumes is not kept
-    VolumeOptions volume = {};  // its epoch is not used
+    VolumeOptions volume = {};   // its epoch is not used
   };
   VolumeTable(base::Files& files, DiskSource& source, Options options);
   ~VolumeTable() override;

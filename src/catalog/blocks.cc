@@ -19,8 +19,8 @@ std::optional<Pack> find_pack(Txn& txn, const std::string& region, const std::st
 }
 
 std::vector<Pack> packs(Txn& txn, const std::string& region) {
-  return select<Pack>(
-      txn, "WHERE region = $1 AND state IN ('uploading', 'live', 'condemned', 'deleting') ORDER BY id", {region});
+  return select<Pack>(txn, "WHERE region = $1 AND state IN ('uploading', 'live', 'condemned', 'deleting') ORDER BY id",
+                      {region});
 }
 
 std::vector<Pack> packs_in_state(Txn& txn, const std::string& region, const std::string& state) {

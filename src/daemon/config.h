@@ -32,8 +32,8 @@ struct Config {
   std::string plugin;        // nbdkit-kiln-plugin.so; empty: beside the program, or where packages put it
   std::string vpc_cidr = "10.77.0.0/16";
   bool metadata_service = true;
-  std::uint64_t guest_memory_limit_mib = 0;  // guests get no more, whatever their type says; 0: no limit
-  std::uint64_t cache_bytes = 64 << 20;      // of decoded chunks, per region
+  std::uint64_t guest_memory_limit_mib = 0;                 // guests get no more, whatever their type says; 0: no limit
+  std::uint64_t cache_bytes = 64 << 20;                     // of decoded chunks, per region
   std::uint64_t slot_cache_bytes = std::uint64_t{4} << 30;  // the same on disk, shared with the guests; 0: none
   std::string log_level = "info";
   std::vector<RegionConfig> regions = {{"us-east-1", {"us-east-1a", "us-east-1b", "us-east-1c"}},

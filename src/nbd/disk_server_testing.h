@@ -122,7 +122,9 @@ class DiskServer {
     const auto stat = base::posix_files().read_all("/proc/" + std::to_string(pid) + "/stat");
     return !stat || stat->find(") Z") != std::string::npos;
   }
-  bool wait_for_end() { return becomes_true([pid = std::exchange(pid_, -1)] { return has_ended(pid); }); }
+  bool wait_for_end() {
+    return becomes_true([pid = std::exchange(pid_, -1)] { return has_ended(pid); });
+  }
 
   base::Path directory_;
   pid_t pid_ = -1;

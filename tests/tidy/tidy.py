@@ -11,11 +11,12 @@ import xml.etree.ElementTree as ElementTree
 
 import banned
 import documents
+import formatting
 import headers
 import includes
 import lengths
 
-MODULES = (includes, lengths, banned, documents, headers)
+MODULES = (includes, lengths, banned, documents, headers, formatting)
 
 
 def checks():

@@ -140,9 +140,9 @@ void verify(const Command& command) {
 void gc(const Command& command) {
   const auto grace = command.number("grace_seconds", 3600);
   if (grace < 0) throw ApiError("InvalidParameterValue", "the grace is a number of seconds, 0 or more");
-  const auto done = control::collect(command.region, {.grace = base::seconds(grace),
-                                                      .force = command.flag("force"),
-                                                      .go_on = [&] { return command.go_on(); }});
+  const auto done = control::collect(
+      command.region,
+      {.grace = base::seconds(grace), .force = command.flag("force"), .go_on = [&] { return command.go_on(); }});
   command.send("done", {{"epoch", done.epoch},
                         {"roots", done.roots},
                         {"packs", done.packs},
@@ -167,11 +167,9 @@ void scrub(const Command& command) {
       return command.go_on();
     });
     for (const auto& each : bad) command.send("bad", to_json(each));
-    command.send("done", {{"now", true},
-                          {"packs", last.packs},
-                          {"bytes", last.bytes},
-                          {"records", last.records},
-                          {"bad", bad.size()}});
+    command.send(
+        "done",
+        {{"now", true}, {"packs", last.packs}, {"bytes", last.bytes}, {"records", last.records}, {"bad", bad.size()}});
     return;
   }
   const auto state = control::scrub_state(command.region);
