@@ -2,8 +2,8 @@
 // Writes the content of a finished disk into a file: chunks are read, verified and written by a few threads at once.
 //
 // Called by whoever exports a disk; waits for the disk. Zeros are left out, so the file should be new or of zeros; it
-// is given the disk's size. The first error ends the work. Nothing is synced: that is the caller's, who also removes what
-// a failure left.
+// is given the disk's size. The first error ends the work. Nothing is synced: that is the caller's, who also removes
+// what a failure left.
 
 #include <cstdint>
 #include <functional>
