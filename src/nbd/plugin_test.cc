@@ -6,44 +6,11 @@
 #include <random>
 
 #include "base/ids.h"
-#include "base/process.h"
 #include "blocks/sealed_generation.h"
-#include "nbd/disk_server_testing.h"
+#include "nbd/served_testing.h"
 
 namespace kiln::nbd {
 namespace {
-
-constexpr std::uint64_t mib = 1 << 20;
-
-base::Bytes pattern(std::uint64_t seed, std::size_t count) {
-  std::mt19937_64 random(seed);
-  base::Bytes bytes(count);
-  for (std::size_t at = 0; at + 8 <= count; at += 8) {
-    const auto value = random();
-    std::memcpy(bytes.data() + at, &value, 8);
-  }
-  return bytes;
-}
-
-struct Served : ::testing::Test {
-  DiskServer server;
-  const std::string volume = base::new_id("vol");
-
-  // A volume over base, served.
-  void serve(std::uint64_t size_bytes, const base::Bytes& base = {}) {
-    const auto disk = base.empty() ? blocks::DiskId{} : server.store_disk(base);
-    ASSERT_TRUE(server.create(volume, size_bytes, disk));
-    ASSERT_TRUE(server.start()) << server.log();
-    const auto opened = server.control().open({.volume = volume, .epoch = 1});
-    ASSERT_TRUE(opened.ok()) << opened.error().message() << server.log();
-  }
-  int run(std::vector<std::string> arguments, std::string* output = nullptr) {
-    const auto finished = base::run({.arguments = std::move(arguments)}, std::chrono::seconds(60));
-    if (output != nullptr) *output = finished.output;
-    if (finished.exit_code != 0) std::fprintf(stderr, "%s\n", finished.output.c_str());
-    return finished.exit_code;
-  }
-};
 
 TEST_F(Served, a_volume_reads_as_its_base_and_keeps_what_is_written) {
   const auto base = pattern(1, 3 * mib + 4096);
