@@ -54,6 +54,8 @@ class DiskServer {
   DiskServer(const DiskServer&) = delete;
   DiskServer& operator=(const DiskServer&) = delete;
 
+  std::vector<std::pair<std::string, std::string>> environment;  // of nbdkit, added to ours
+
   // Stores a disk while the server runs, as the daemon would.
   blocks::DiskId store_disk(const base::Bytes& content) {
     auto store = blocks::Store::open(
@@ -89,6 +91,7 @@ class DiskServer {
                          "control=" + (directory_ / "run/ctl.sock").string(),
                          "state=" + (directory_ / "run/open").string(),
                          "cache=8M"};
+    command.environment = environment;
     command.log_path = log_path();
     pid_ = base::start_detached(command);
     return becomes_true([&] { return control().hello().ok() && std::filesystem::exists(nbd_socket()); });
