@@ -40,6 +40,7 @@ Store::Store(const StoreOptions& options)
       access_(options.access),
       bad_(options.files, options.directory / "BAD"),
       condemned_(options.files, options.directory / "condemned"),
+      suspects_(options.files, options.directory / "suspects"),
       chunks_(options.chunk_cache_bytes, chunk_bytes),
       nodes_(options.node_cache_bytes, sizeof(Node)) {}
 
@@ -252,6 +253,7 @@ Status Store::read_base(const Digest& base, std::span<const UnitRead> units, int
     const auto done = stored ? decode_units(*stored, base, units) : Status(stored.error());
     if (done) return {};
     if (stored && done.error().fault() == Fault::not_found) by_reference.push_back(place);
+    if (done.error().fault() == Fault::corrupt) suspects_.report(place.pack);
     if (failure.fault() != Fault::corrupt) failure = done.error().in(describe(place));
   }
   for (const auto& place : by_reference) {
@@ -287,6 +289,7 @@ Result<Bytes> Store::load(const Digest& id, RecordKind kind) {
       pack_missing = pack_missing || plain.error().fault() == Fault::not_found;
       // Damage is what the operator must hear of, whatever else went wrong with the other copies.
       if (failure.fault() != Fault::corrupt) failure = plain.error();
+      if (plain.error().fault() == Fault::corrupt) suspects_.report(location.pack);
       if (round == 0) base::log_warning("blocks", "{}", plain.error().message());
     }
     if (!pack_missing && failure.fault() != Fault::corrupt) break;
@@ -309,6 +312,7 @@ Status Store::forget_pack(const PackId& pack) {
   const auto removed = packs_->remove(pack);
   if (!removed && removed.error().fault() != Fault::not_found) return removed;
   KILN_TRY(condemned_.remove(pack));
+  KILN_TRY(suspects_.remove(pack));
   return bad_.forget_pack(pack);
 }
 

@@ -30,6 +30,7 @@
 #include "blocks/pack_store.h"
 #include "blocks/shared_cache.h"
 #include "blocks/slot_cache.h"
+#include "blocks/suspect_packs.h"
 
 namespace kiln::blocks {
 
@@ -83,6 +84,7 @@ class Store final : public DiskSource, public NodeSource {
   ChunkIndex& index() { return *index_; }
   BadRecords& bad_records() { return bad_; }
   CondemnedPacks& condemned() { return condemned_; }
+  SuspectPacks& suspects() { return suspects_; }
   const std::string& uuid() const { return uuid_; }
 
  private:
@@ -103,6 +105,7 @@ class Store final : public DiskSource, public NodeSource {
   std::unique_ptr<ChunkIndex> index_;
   BadRecords bad_;
   CondemnedPacks condemned_;
+  SuspectPacks suspects_;
   std::unique_ptr<SlotCache> slots_;  // null without
   SharedCache<base::Bytes> chunks_;
   SharedCache<Node> nodes_;

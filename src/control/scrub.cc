@@ -15,7 +15,7 @@ namespace {
 using blocks::PackId;
 
 constexpr std::string_view first_line = "kiln-scrub 1";
-constexpr base::Micros longest_wait = base::seconds(3600);
+constexpr base::Micros longest_wait = base::seconds(5);  // a report of damage should not wait for longer
 
 base::Path state_file(const Region& region) { return region.directory / "scrub"; }
 
@@ -62,6 +62,24 @@ std::optional<blocks::ScrubbedPack> scrub(Region& region, const PackId& id) {
   return std::move(*scrubbed);
 }
 
+// Whether there was one. A guest has had an error or has been served from another copy; the operator must hear of it.
+bool scrub_a_suspect(Region& region) {
+  const auto suspects = region.store.suspects().list();
+  if (!suspects) throw std::runtime_error("reports of damage: " + suspects.error().message());
+  if (suspects->empty()) return false;
+  const auto& id = suspects->front();
+  const auto scrubbed = scrub(region, id);
+  if (scrubbed && scrubbed->bad.empty()) {
+    base::log_warning("scrub",
+                      "region {}: a reader found pack {} damaged, and now it is whole: look at memory and disk",
+                      region.name, id.text());
+  }
+  if (auto done = region.store.suspects().remove(id); !done) {
+    throw std::runtime_error("reports of damage: " + done.error().message());
+  }
+  return true;
+}
+
 }  // namespace
 
 ScrubState scrub_state(Region& region) {
@@ -95,6 +113,12 @@ std::vector<blocks::BadPlace> scrub_now(Region& region, const std::function<bool
 }
 
 Scrubber::Step Scrubber::step(Region& region) {
+  const auto begun = region.clock.monotonic();
+  const auto rest = [&] {
+    const auto took = std::max<base::Micros>(region.clock.monotonic() - begun, 1000);
+    return Step{.read = true, .wait = static_cast<base::Micros>(options_.rest) * took};
+  };
+  if (scrub_a_suspect(region)) return rest();
   auto state = scrub_state(region);
   if (state.began == 0) state.began = region.clock.now();
   const auto packs = packs_of(region);
@@ -116,15 +140,13 @@ Scrubber::Step Scrubber::step(Region& region) {
     write_state(region, {.after = {}, .began = now, .finished = now});
     return {.read = false, .wait = longest_wait};
   }
-  const auto begun = region.clock.monotonic();
   const auto scrubbed = scrub(region, next->id);
   state.after = next->id;
   state.packs += 1;
   state.bytes += next->bytes;
   state.bad += scrubbed ? scrubbed->bad.size() : 0;
   write_state(region, state);
-  const auto took = std::max<base::Micros>(region.clock.monotonic() - begun, 1000);
-  return {.read = true, .wait = static_cast<base::Micros>(options_.rest) * took};
+  return rest();
 }
 
 void Scrubber::start() {

@@ -1,6 +1,7 @@
 #pragma once
 // The scrub: every pack of a region is read again within 30 days, slowly, and what is bad is said and marked.
 //
+// A pack in which a reader met damage (blocks/suspect_packs.h) is read within seconds, before all others.
 // <region>/scrub keeps where it is, so a restart goes on. A pack is due when its share of the time has passed since the
 // pass began; after each one the scrub rests for 19 times as long as it read, so it takes at most 5% of the disk, also
 // when it is late. What it finds is an error in the log, a line of `kiln usage` and `kiln scrub`, and an entry of the
@@ -47,9 +48,9 @@ class Scrubber {
   void stop();
   struct Step {
     bool read = false;      // a pack
-    base::Micros wait = 0;  // to rest from that, or until the next one is due, at most an hour
+    base::Micros wait = 0;  // to rest from that, or until the next one is due, at most five seconds
   };
-  // Reads the next pack of the region if it is due.
+  // Reads a pack of the region that was reported, or else the next one if it is due.
   Step step(Region& region);
 
  private:

@@ -48,7 +48,7 @@ TEST(Scrub, every_pack_is_read_within_the_period_and_not_all_at_once) {
   }
   Scrubber slow(world.regions(), {});
   EXPECT_EQ(read_all_that_is_due(slow, region), 1) << "the first pack is due at once, the second in days";
-  EXPECT_EQ(slow.step(region).wait, base::seconds(3600));
+  EXPECT_EQ(slow.step(region).wait, base::seconds(5));
   EXPECT_EQ(scrub_state(region).packs, 1U);
   // Another process goes on where this one was; time that has passed makes packs due.
   world.restart();
@@ -69,6 +69,30 @@ TEST(Scrub, it_rests_for_much_longer_than_it_reads) {
   ASSERT_TRUE(step.read);
   EXPECT_LE(step.wait, 19 * (world.region().clock.monotonic() - begun));
   EXPECT_GE(step.wait, base::seconds(19) / 1000);
+}
+
+TEST(Scrub, what_a_reader_found_damaged_is_read_at_once_and_listed) {
+  Fixture world;
+  auto& region = world.region();
+  const auto image = world.import_disk("image", Fixture::pattern(2 << 20, 1));
+  Scrubber scrubber(world.regions(), {});
+  read_all_that_is_due(scrubber, region);
+  const auto pack = pack_of(world, "data");
+  const auto contents = blocks::read_pack_contents(region.store.pack_store(), pack);
+  ASSERT_TRUE(contents);
+  const auto entry = contents->entries[1];
+  damage(world, pack, entry.offset + 4000);
+  // As a disk server does: another process that only reads.
+  auto reader = blocks::Store::open({.files = base::posix_files(), .directory = region.directory / "store"});
+  ASSERT_TRUE(reader) << reader.error().message();
+  ASSERT_FALSE((*reader)->chunk(entry.id));
+  EXPECT_TRUE(region.store.bad_records().list().empty());
+  EXPECT_TRUE(scrubber.step(region).read);
+  const auto bad = region.store.bad_records().list();
+  ASSERT_EQ(bad.size(), 1U);
+  EXPECT_EQ(bad[0].id, entry.id);
+  EXPECT_EQ(usage(region).damaged.size(), 1U);
+  EXPECT_FALSE(scrubber.step(region).read) << "it is read once for a report";
 }
 
 TEST(Scrub, damage_is_told_and_healed_by_the_next_store_of_the_content) {
