@@ -43,7 +43,10 @@ class Restorer {
     auto places = places_of(store_, disk_);
     if (!places) return places.error();
     places_ = *std::move(places);
-    KILN_TRY(file_.truncate(0));
+    // Not of an empty file: ext4 takes that for "replace by truncation" and writes everything out when it is closed.
+    const auto size = file_.size();
+    if (!size) return size.error();
+    if (*size > 0) KILN_TRY(file_.truncate(0));
     KILN_TRY(file_.truncate(disk_.size_bytes));
     const auto wanted = options_.threads != 0 ? options_.threads : std::max(1U, std::thread::hardware_concurrency());
     std::vector<std::thread> others;
