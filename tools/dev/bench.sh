@@ -14,6 +14,7 @@ dev_bench() {
   for name in "${names[@]}"; do
     [ -r "$root/bench/$name.py" ] || die "there is no benchmark '$name'"
   done
+  stage "install what is missing" dev_bench_step deps || die "the dependencies could not be installed"
   dev_bench_step build release bench_programs || die "the build failed"
   for name in "${names[@]}"; do
     stage "bench $name" python "$root/bench/$name.py" || status=1
