@@ -1,58 +1,16 @@
 // The wire tables of kilnd against the model of the AWS SDK: a member that the model does not have under the name we
 // give it is ignored by every client without a word, so it has to be there, and be of the same kind.
-import * as ec2 from '@aws-sdk/client-ec2';
-import * as sts from '@aws-sdk/client-sts';
 import * as assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { kilnOutput } from './region.ts';
-
-// What `kiln api --shapes` prints.
-interface Shape {
-  kind: string;
-  element?: Shape;
-  members?: { query: string; xml: string; shape: Shape }[];
-}
-interface Served {
-  service: 'ec2' | 'sts';
-  operation: string;
-  request: Shape;
-  response: Shape;
-}
+import { allServed, ec2QueryName, elementOf, isList, modelOf, resolve, SCALARS, traitsOf, xmlName } from './model.ts';
+import type { Model, NameOf, Served, Shape } from './model.ts';
 
 // Members of ours that the model lacks or has of another kind, each with its reason.
 const KNOWN = new Map<string, string>([
   ['CreateSecurityGroup response.return is not in the model', 'EC2 answers it beside groupId: see its API reference'],
   ['ModifyInstanceAttribute request.UserData.Value is not of kind text', 'stays in the base64 in which blobs travel'],
 ]);
-
-// --- the SDK's model: nested tuples, in which [2, ..] is a map, [3, ..] a structure, and numbers are scalars
-
-type Traits = { xmlName?: string; ec2QueryName?: string } | number;
-type Model = any; // the SDK declares no narrower type
-const NUMERIC = ['integer', 'real'];
-// 0 is also any enumeration, and what is declared sensitive; 1 is every numeric type.
-const SCALARS: Record<number, string[]> = {
-  0: ['text'], 1: NUMERIC, 2: ['boolean'], 4: ['timestamp'], 5: ['timestamp'], 6: ['timestamp'], 7: ['timestamp'],
-  17: NUMERIC, 19: NUMERIC, 21: ['blob'], 42: ['blob'],
-};
-
-const resolve = (model: Model): Model => {
-  const held = typeof model === 'function' ? model() : model;
-  // A member with traits of its own, or a simple type with a name: [0, namespace, name, traits, type].
-  if (Array.isArray(held) && typeof held[1] !== 'string') return resolve(held[0]);
-  return Array.isArray(held) && held[0] === 0 ? resolve(held[4]) : held;
-};
-const traitsOf = (model: Model): Traits => (Array.isArray(model) && typeof model[1] !== 'string' ? model[1] : {});
-const isList = (model: Model): boolean => (typeof model === 'number' ? (model & 64) === 64 : model[0] === 1);
-const elementOf = (model: Model): Model => (typeof model === 'number' ? model & ~64 : model[4]);
-
-// Where the members of one direction are found in the model.
-type NameOf = (member: string, traits: Traits) => string;
-const capital = (text: string): string => text[0]?.toUpperCase() + text.slice(1);
-const xmlName: NameOf = (member, traits) => (typeof traits === 'object' && traits.xmlName) || member;
-const ec2QueryName: NameOf = (member, traits) =>
-  (typeof traits === 'object' && traits.ec2QueryName) || capital(xmlName(member, traits));
 
 class Comparison {
   readonly problems: string[] = [];
@@ -101,8 +59,7 @@ class Comparison {
 }
 
 const problemsOf = (served: Served): string[] => {
-  const models = (served.service === 'ec2' ? ec2 : sts) as unknown as Record<string, Model>;
-  const operation = models[`${served.operation}$`];
+  const operation = modelOf(served.service)[`${served.operation}$`];
   if (!operation) return [`${served.operation} is not in the model`];
   const isEc2 = served.service === 'ec2';
   const request = new Comparison(isEc2 ? ec2QueryName : xmlName, 'query');
@@ -117,8 +74,6 @@ const problemsOf = (served: Served): string[] => {
   }
   return [...request.problems, ...response.problems];
 };
-
-const allServed = async (): Promise<Served[]> => JSON.parse(await kilnOutput(['api', '--shapes'])) as Served[];
 
 describe('conformance', () => {
   test('every member we read or write is in the model of the SDK, under that name and of that kind', async () => {

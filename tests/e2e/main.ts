@@ -5,8 +5,8 @@ import { after } from 'node:test';
 import { FAKE, removeRegion, startRegion, stopRegion } from './region.ts';
 
 const ALL = [
-  'regions', 'sts', 'errors', 'conformance', 'keys', 'security_groups', 'network', 'import', 'snapshots', 'volumes',
-  'images', 'tags', 'accounts', 'usage', 'instances', 'guests', 'debian', 'recovery',
+  'regions', 'sts', 'errors', 'conformance', 'compatibility', 'keys', 'security_groups', 'network', 'import', 'snapshots',
+  'volumes', 'images', 'tags', 'accounts', 'usage', 'instances', 'guests', 'debian', 'recovery',
 ];
 
 const names = process.argv.slice(2);

@@ -8,7 +8,7 @@ dev_e2e() {
   [ -x "$root/build/$preset/bin/kilnd" ] || "$root/dev" build $preset kilnd kiln nbdkit-kiln-plugin
   node=$(node_binary)
   mkdir -p "$results"
-  command=(env "KILN_E2E=${KILN_E2E-}" "KILN_KEEP=${KILN_KEEP-}" "KILN_LIBVIRT=${KILN_LIBVIRT-}" "KILN_DEB_CACHE=$KILN_DEB_CACHE"
+  command=(env "KILN_E2E=${KILN_E2E-}" "KILN_KEEP=${KILN_KEEP-}" "KILN_LIBVIRT=${KILN_LIBVIRT-}" "KILN_DEB_CACHE=$KILN_DEB_CACHE" "KILN_WRITE_DOCS=${KILN_WRITE_DOCS-}"
     "$node" --disable-warning=ExperimentalWarning
     --test-reporter=spec --test-reporter-destination=stdout
     --test-reporter=junit --test-reporter-destination="$results/e2e.xml"
