@@ -201,8 +201,14 @@ class Round {
     for (const auto& pack : packs_in_state(region_, "condemned")) {
       const bool needed = use(pack).live_records > 0;
       if (pack.condemned_epoch >= start_.epoch || (!needed && !read->contains(pack_id(pack.id)))) continue;
-      base::log_error("control", "pack {} was condemned and is {}: it is live again", pack.id,
-                      needed ? "needed" : "read by somebody");
+      if (needed && use(pack).required_records == 0) {
+        // An upload that stores again copies the bases that it uses and not theirs, which may be condemned by then.
+        base::log_info("control", "pack {} was condemned and a dead record that stays needs it: it is live again", pack.id);
+      } else {
+        base::log_error("control", "pack {} was condemned and is {}: it is live again", pack.id,
+                        needed ? "needed" : "read by somebody");
+        report_.wrongly_condemned_packs += needed ? 1 : 0;
+      }
       auto revived = catalog::in_txn(region_.catalog, [&](catalog::Txn& txn) {
         std::set<PackId> live;
         if (catalog::revive_pack(txn, region_.name, pack.id)) keep_what_is_needed(txn, {pack_id(pack.id)}, live);
