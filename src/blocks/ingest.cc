@@ -272,7 +272,7 @@ Status Ingest::Session::append(RecordKind kind, const Digest& id, Encoded encode
     auto& writer = kind == RecordKind::node ? node_pack_ : data_pack_;
     if (writer && !writer->fits(encoded.record, encoded.features.size())) full = std::move(writer);
     if (!writer) {
-      const PackHeader header{.id = PackId::make(),
+      const PackHeader header{.id = store_.new_pack_id(),
                               .kind = kind == RecordKind::node ? PackKind::nodes : PackKind::data,
                               .epoch = options_.epoch};
       writer = std::make_unique<PackWriter>(header);
