@@ -130,7 +130,8 @@ class Simulation {
     const auto& c = counts_;
     return fmt::format(
         "{} operations: {} uploads ({} units stored as references, {} commits stored again), {} abandoned, {} volumes, "
-        "{} deletions, {} reads, {} collections, {} crashes; packs: {} condemned, {} compacted, {} deleted, {} revived; "
+        "{} deletions, {} reads, {} collections, {} crashes; packs: {} condemned, {} compacted, {} deleted, {} "
+        "revived; "
         "records deleted: {} with bases, {} that were bases of what disks need",
         c.operations, c.uploads, world_.referenced_units(), world_.stored_again(), c.abandoned, c.volumes, c.deletions,
         c.reads, c.collections, c.crashes, c.condemned, c.compacted, c.deleted, c.revived, world_.dependents_deleted(),

@@ -137,7 +137,8 @@ class WatchedDatabase final : public catalog::Database {
 
 class StoreWorld {
  public:
-  explicit StoreWorld(std::uint64_t seed, OnCall on_call = {}) : on_call_(std::move(on_call)), memory_(seed), random_(seed) {
+  explicit StoreWorld(std::uint64_t seed, OnCall on_call = {})
+      : on_call_(std::move(on_call)), memory_(seed), random_(seed) {
     directory_ = make_directory();
     start();
   }
@@ -288,8 +289,8 @@ class StoreWorld {
   }
   // What has happened so far that could have gone wrong.
   std::uint64_t referenced_units() const { return referenced_units_; }
-  std::uint64_t stored_again() const { return stored_again_; }              // commits after a condemnation
-  std::uint64_t bases_moved() const { return bases_moved_; }                // deleted copies of bases of what disks need
+  std::uint64_t stored_again() const { return stored_again_; }  // commits after a condemnation
+  std::uint64_t bases_moved() const { return bases_moved_; }    // deleted copies of bases of what disks need
   std::uint64_t dependents_deleted() const { return dependents_deleted_; }  // deleted records that had bases
 
   // Each collection may let go of what the next one frees: a dead record holds its bases for as long as its pack stays.
@@ -388,7 +389,8 @@ class StoreWorld {
   blocks::PackId new_pack_id() {
     milliseconds_ += random_() % 2;
     blocks::PackId id;
-    for (int i = 0; i < 6; ++i) id.bytes[static_cast<std::size_t>(i)] = static_cast<std::byte>(milliseconds_ >> (40 - 8 * i));
+    for (int i = 0; i < 6; ++i)
+      id.bytes[static_cast<std::size_t>(i)] = static_cast<std::byte>(milliseconds_ >> (40 - 8 * i));
     for (std::size_t i = 6; i < id.bytes.size(); ++i) id.bytes[i] = static_cast<std::byte>(random_());
     return id;
   }
