@@ -381,6 +381,8 @@ Result<Ingested> Ingest::Session::again() {
       Lock lock(mutex_);
       known_.erase(id);
     }
+    // As a base it may have been copied a moment ago.
+    if (const auto begun = begin_another_pack_if_holding(id); !begun) return fail(begun.error());
     if (const auto kept = resolve(known.kind, id, *plain, encoder); !kept) return fail(kept.error());
   }
   if (const auto flushed = flush(); !flushed) return fail(flushed.error());
