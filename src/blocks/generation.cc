@@ -37,11 +37,7 @@ Status Generation::create_files(base::Files& files, const base::Path& directory,
                                 const GenerationEntry& entry, std::uint64_t size_bytes) {
   auto boot_id = files.boot_id();
   if (!boot_id) return boot_id.error();
-  auto data = files.open(directory / entry.data_file, base::Open::create_or_open);
-  if (!data) return data.error();
-  KILN_TRY((*data)->truncate(0));
-  KILN_TRY((*data)->truncate(size_bytes));
-  KILN_TRY((*data)->sync_data());
+  KILN_TRY(DataFile::create(files, directory / entry.data_file, size_bytes));
   return MapLog::create(files, directory / entry.map_file, {.volume = volume, .generation = entry.number}, *boot_id);
 }
 
@@ -49,7 +45,7 @@ Result<std::shared_ptr<Generation>> Generation::recover(base::Files& files, cons
                                                         const VolumeFile& volume, const GenerationEntry& entry) {
   auto boot_id = files.boot_id();
   if (!boot_id) return boot_id.error();
-  auto data = files.open(directory / entry.data_file, base::Open::read_write);
+  auto data = DataFile::open(files, directory / entry.data_file, base::Open::read_write, volume.size_bytes);
   if (!data) return data.error();
   auto map = files.open(directory / entry.map_file, base::Open::read_write);
   if (!map) return map.error();
@@ -62,7 +58,7 @@ Result<std::shared_ptr<Generation>> Generation::recover(base::Files& files, cons
   auto log = std::make_unique<MapLog>(std::move(*map), *replay);
   // The bytes are durable before the COMMIT that covers them, and everything is before the first read is answered: what
   // a guest has read once must not change with the next crash.
-  KILN_TRY((*data)->sync_data());
+  KILN_TRY((*data)->sync());
   if (!replay->sealed) {
     KILN_TRY(log->cut_torn_tail());
     if (replay->uncommitted) KILN_TRY(log->append(MapRecordType::commit, replay->last_unit_sequence, 0));
@@ -75,7 +71,7 @@ Result<std::shared_ptr<Generation>> Generation::recover(base::Files& files, cons
 
 Result<std::shared_ptr<Generation>> Generation::open_finished(base::Files& files, const base::Path& directory,
                                                               const VolumeFile& volume, const GenerationEntry& entry) {
-  auto data = files.open(directory / entry.data_file, base::Open::read);
+  auto data = DataFile::open(files, directory / entry.data_file, base::Open::read, volume.size_bytes);
   if (!data) return data.error();
   auto map = files.open(directory / entry.map_file, base::Open::read);
   if (!map) return map.error();
@@ -84,7 +80,7 @@ Result<std::shared_ptr<Generation>> Generation::open_finished(base::Files& files
   return std::shared_ptr<Generation>(new Generation(entry, std::move(*data), nullptr, *replay));
 }
 
-Generation::Generation(GenerationEntry entry, std::unique_ptr<base::File> data, std::unique_ptr<MapLog> log,
+Generation::Generation(GenerationEntry entry, std::unique_ptr<DataFile> data, std::unique_ptr<MapLog> log,
                        MapReplay& replayed)
     : entry_(std::move(entry)),
       data_(std::move(data)),
@@ -122,7 +118,7 @@ Status Generation::sync() {
 
 Status Generation::sync_now() {
   const auto through = log_->last_unit_sequence();
-  if (auto synced = data_->sync_data(); !synced) return lost(synced.error());
+  if (auto synced = data_->sync(); !synced) return lost(synced.error());
   if (through <= committed_) return {};
   KILN_TRY(log_->append(MapRecordType::commit, through, 0));
   if (auto synced = log_->sync(); !synced) return lost(synced.error());

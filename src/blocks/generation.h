@@ -11,6 +11,7 @@
 
 #include "base/files.h"
 #include "base/mutex.h"
+#include "blocks/data_file.h"
 #include "blocks/map_log.h"
 #include "blocks/volume_file.h"
 
@@ -34,7 +35,7 @@ class Generation {
 
   std::uint64_t number() const { return entry_.number; }
   const GenerationEntry& entry() const { return entry_; }
-  base::File& data() { return *data_; }
+  DataFile& data() { return *data_; }
   GenerationMap& map() { return map_; }
   const GenerationMap& map() const { return map_; }
   // As found when opened.
@@ -51,11 +52,11 @@ class Generation {
   std::uint64_t log_bytes() { return log_ ? log_->bytes() : 0; }
 
  private:
-  Generation(GenerationEntry entry, std::unique_ptr<base::File> data, std::unique_ptr<MapLog> log, MapReplay& replayed);
+  Generation(GenerationEntry entry, std::unique_ptr<DataFile> data, std::unique_ptr<MapLog> log, MapReplay& replayed);
   base::Status sync_now();
 
   const GenerationEntry entry_;
-  const std::unique_ptr<base::File> data_;
+  const std::unique_ptr<DataFile> data_;
   const std::unique_ptr<MapLog> log_;  // null when opened for reading
   GenerationMap map_;
   const bool ends_in_seal_;

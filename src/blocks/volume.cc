@@ -76,7 +76,10 @@ Status Volume::remove(base::Files& files, const Path& directory) {
   const auto names = files.list(directory);
   if (!names) return names.error();
   for (const auto& name : *names) {
-    if (name != lock_name) KILN_TRY(files.remove(directory / name));
+    if (name == lock_name) continue;
+    // A rebase that was under way when the volume was closed may be removing files, too.
+    const auto removed = files.remove(directory / name);
+    if (!removed && removed.error().fault() != Fault::not_found) return removed;
   }
   KILN_TRY(files.remove(directory / lock_name));
   KILN_TRY(files.remove(directory));
@@ -184,7 +187,7 @@ void Volume::remove_strays() {
   if (!names) return;
   for (const auto& name : *names) {
     const bool named = std::any_of(file_.generations.begin(), file_.generations.end(), [&](const auto& entry) {
-      return name == entry.data_file || name == entry.map_file;
+      return DataFile::is_part(name, entry.data_file) || name == entry.map_file;
     });
     if (named || !(belongs_to_a_generation(name) || left_by_a_replace(name))) continue;
     if (auto removed = files_.remove(directory_ / name); !removed) {
@@ -246,6 +249,8 @@ VolumeStats Volume::stats() {
 Status Volume::grow(std::uint64_t size_bytes) {
   base::Lock meta(meta_mutex_);
   KILN_TRY(check_range({}, true));
+  // A cut generation has no files for what is added, so it must not be opened as one that takes writes.
+  KILN_TRY(finish_seal_locked());
   auto file = file_;
   if (size_bytes == file.size_bytes) return {};
   if (size_bytes < file.size_bytes) {
@@ -254,6 +259,15 @@ Status Volume::grow(std::uint64_t size_bytes) {
   }
   file.size_bytes = size_bytes;
   if (auto sound = file.valid(); !sound) return Error(Fault::invalid, sound.error().message());
+  std::shared_ptr<Generation> current;
+  {
+    base::Lock lock(mutex_);
+    current = layers_.front();
+  }
+  // Files first: a VOLUME that says so large a disk names files that are there.
+  KILN_TRY(current->data().grow(files_, size_bytes));
+  if (next_) KILN_TRY(next_->data().grow(files_, size_bytes));
+  KILN_TRY(files_.sync_directory(directory_));
   KILN_TRY(replace_file(std::move(file)));
   if (next_) next_->map().grow(size_bytes);
   base::Lock lock(mutex_);

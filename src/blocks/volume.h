@@ -95,6 +95,8 @@ class Volume {
   base::Status grow(std::uint64_t size_bytes);    // durable; the size it has is success, a smaller one is invalid
   base::Status raise_epoch(std::uint64_t epoch);  // fenced when it is lower than the volume's
 
+  // Makes the files of the next cut ahead of it, so that seal() waits for no disk. seal() does it where nobody did.
+  base::Status prepare_cut();
   struct Cut {
     Volume* volume = nullptr;
     std::string snapshot;
@@ -135,6 +137,7 @@ class Volume {
 
   base::Status replace_file(VolumeFile file);
   base::Status prepare_next();
+  base::Result<std::vector<GenerationEntry>> drop_generations(std::uint64_t generation, const DiskId& base);
   base::Status finish_seal_locked();
   base::Status drain(std::chrono::steady_clock::time_point deadline);
   void open_gate();

@@ -1,11 +1,12 @@
 // Cuts: seal, what makes a cut durable, and what ends it (unseal, rebase).
 //
-//   prepare the next generation's files are there and VOLUME lists them; the data so far is synced, to keep the gate
-//   short gate of every volume closes; changes under way end; each volume switches to its next generation; the gates
-//   open finish   the cut generation is synced and sealed in its log, then VOLUME says so
+//   prepare   the next generation's files are there and VOLUME lists them: done ahead of the cut by prepare_cut()
+//   gate      every volume's gate closes; changes under way end; each switches to its next generation; the gates open
+//   finish    the cut generation is synced and sealed in its log, then VOLUME says so
 //
-// Until finish nothing in the generation above is committed, so after a crash the cut is there with all that it holds
-// or was never made.
+// The caller of seal() is answered between gate and finish, and waits for no sync before that: a sync under a guest that
+// writes may take seconds, and the cut would be as many seconds late. Until finish nothing in the generation above is
+// committed, so after a crash the cut is there with all that it holds or was never made.
 
 #include <algorithm>
 #include <list>
@@ -24,6 +25,20 @@ using base::Status;
 // Merged generations pile up only when cuts are given up again and again without one that is uploaded.
 constexpr std::size_t max_layers = 32;
 
+// More than finishing a cut takes: a new VOLUME, and blocks for two records of the log.
+constexpr std::size_t space_of_a_cut = 64 << 10;
+// As a replacement that was not finished, so the next open removes what a crash leaves.
+constexpr std::string_view space_name = "VOLUME.tmp-space";
+
+// A cut that cannot be finished for want of space would hold up the guest's flushes. The snapshot is refused instead.
+Status check_space(base::Files& files, const base::Path& directory) {
+  const auto file = files.open(directory / space_name, base::Open::create_or_open);
+  if (!file) return file.error();
+  const auto written = (*file)->write_at(0, base::Bytes(space_of_a_cut));
+  KILN_TRY(files.remove(directory / space_name));
+  return written;
+}
+
 }  // namespace
 
 // Creates the generation that takes the writes after the next cut. meta_mutex_ is held.
@@ -39,6 +54,13 @@ Status Volume::prepare_next() {
   if (!opened) return opened.error();
   next_ = *opened;
   return {};
+}
+
+Status Volume::prepare_cut() {
+  base::Lock meta(meta_mutex_);
+  KILN_TRY(check_range({}, true));
+  KILN_TRY(finish_seal_locked());
+  return file_.generations.size() < max_layers ? prepare_next() : Status();
 }
 
 Status Volume::drain(std::chrono::steady_clock::time_point deadline) {
@@ -77,12 +99,7 @@ Status Volume::cut_now(std::span<const Cut> cuts, std::vector<SealedVolume>& mad
       return Error(Fault::busy, volume.name_ + ": " + std::to_string(waiting) + " snapshots wait for their upload");
     }
     KILN_TRY(volume.prepare_next());
-    std::shared_ptr<Generation> current;
-    {
-      base::Lock lock(volume.mutex_);
-      current = volume.layers_.front();
-    }
-    if (auto synced = current->sync(); !synced) return volume.fail(synced.error());
+    KILN_TRY(check_space(volume.files_, volume.directory_));
   }
   for (const auto& cut : cuts) {
     base::Lock lock(cut.volume->mutex_);
@@ -190,13 +207,30 @@ Status Volume::unseal(const std::string& snapshot) {
 }
 
 Status Volume::rebase(std::uint64_t generation, const DiskId& base) {
+  const auto dropped = drop_generations(generation, base);
+  if (!dropped) return dropped.error();
+  // VOLUME does not name them any more; what cannot be removed goes when the volume is opened next. Giving back the
+  // blocks of a large file takes a while, which nobody else should have to wait for.
+  for (const auto& entry : *dropped) {
+    auto removed = DataFile::remove(files_, directory_ / entry.data_file);
+    if (removed) removed = files_.remove(directory_ / entry.map_file);
+    if (!removed && removed.error().fault() != Fault::not_found) {
+      base::log_warning("blocks", "{}: {}", name_, removed.error().message());
+    }
+  }
+  return {};
+}
+
+// The generations that the base took the place of, durably; none when that was done before.
+Result<std::vector<GenerationEntry>> Volume::drop_generations(std::uint64_t generation, const DiskId& base) {
   base::Lock meta(meta_mutex_);
   KILN_TRY(check_range({}, true));
   KILN_TRY(finish_seal_locked());
   auto file = file_;
   const auto found = std::find_if(file.generations.begin(), file.generations.end(),
                                   [&](const auto& entry) { return entry.number == generation; });
-  if (found == file.generations.end() && file.generations.front().number > generation) return {};
+  std::vector<GenerationEntry> dropped;
+  if (found == file.generations.end() && file.generations.front().number > generation) return dropped;
   if (found == file.generations.end() || found->state != GenerationState::sealed) {
     return Error(Fault::invalid, name_ + " has no sealed generation " + std::to_string(generation));
   }
@@ -206,24 +240,14 @@ Status Volume::rebase(std::uint64_t generation, const DiskId& base) {
   }
   // The only copy of the data is about to go: the disk that takes its place must at least be there.
   if (const auto readable = source_.chunk_id(base, 0); !readable) return readable.error().in("the base of " + name_);
-  std::vector<GenerationEntry> dropped(file.generations.begin(), found + 1);
+  dropped.assign(file.generations.begin(), found + 1);
   file.generations.erase(file.generations.begin(), found + 1);
   file.base = base;
   KILN_TRY(replace_file(std::move(file)));
-  {
-    base::Lock lock(mutex_);
-    base_ = base;
-    while (layers_.back()->number() <= generation) layers_.pop_back();
-  }
-  // VOLUME does not name them any more; what cannot be removed goes when the volume is opened next.
-  for (const auto& entry : dropped) {
-    for (const auto& name : {entry.data_file, entry.map_file}) {
-      if (auto removed = files_.remove(directory_ / name); !removed) {
-        base::log_warning("blocks", "{}: {}", name_, removed.error().message());
-      }
-    }
-  }
-  return {};
+  base::Lock lock(mutex_);
+  base_ = base;
+  while (layers_.back()->number() <= generation) layers_.pop_back();
+  return dropped;
 }
 
 }  // namespace kiln::blocks

@@ -80,8 +80,10 @@ Status VolumeTable::reopen() {
       base::log_error("blocks", "{} was open and cannot be opened again: {}", what.volume, opened.error().message());
       continue;
     }
+    const std::shared_ptr<Volume> volume = std::move(*opened);
+    finish_in_background({volume});
     base::Lock lock(mutex_);
-    volumes_.emplace(what.volume, std::move(*opened));
+    volumes_.emplace(what.volume, volume);
   }
   return {};
 }
@@ -153,6 +155,7 @@ Status VolumeTable::open(const OpenVolume& what) {
     volumes_.emplace(what.volume, volume);
   }
   auto written = write_state();
+  if (written) finish_in_background({volume});
   if (written) return {};
   {
     base::Lock lock(mutex_);
@@ -186,11 +189,11 @@ Result<std::vector<SealedVolume>> VolumeTable::seal(const std::vector<SealVolume
     volumes.push_back(std::move(*volume));
   }
   auto sealed = Volume::seal(cuts);
-  if (sealed) finish_seals_of(std::move(volumes));
+  if (sealed) finish_in_background(std::move(volumes));
   return sealed;
 }
 
-void VolumeTable::finish_seals_of(std::vector<std::shared_ptr<Volume>> volumes) {
+void VolumeTable::finish_in_background(std::vector<std::shared_ptr<Volume>> volumes) {
   base::Lock lock(mutex_);
   if (stopping_) return;
   to_finish_.insert(to_finish_.end(), volumes.begin(), volumes.end());
@@ -210,6 +213,13 @@ void VolumeTable::finish_until_stopped() {
     for (const auto& volume : volumes) {
       if (auto finished = volume->finish_seal(); !finished) {
         base::log_error("blocks", "a cut of {} is not durable: {}", volume->name(), finished.error().message());
+      }
+    }
+    // After the last of them is durable: guests wait for that and for nothing else here. Whoever closed a volume
+    // meanwhile needs no next cut, and where it cannot be prepared seal() says why.
+    for (const auto& volume : volumes) {
+      if (auto prepared = volume->prepare_cut(); !prepared) {
+        base::log_debug("blocks", "{}: {}", volume->name(), prepared.error().message());
       }
     }
   }

@@ -4,7 +4,7 @@
 // Owned by its process's wiring; files and source are lent and must outlive it. Thread-safe. With a state file the set
 // of open volumes outlives the process: reopen() opens them again, so a disk server that was killed and started again
 // serves its guest without anybody's help. Volumes lie in <directory>/<volume id>/ and are made by Volume::create.
-// A cut becomes durable in a thread of the table's own, started by the first seal.
+// A thread of the table's own makes cuts durable and prepares each volume's next one, so that seal() waits for no disk.
 
 #include <map>
 #include <memory>
@@ -52,7 +52,7 @@ class VolumeTable final : public VolumeService {
  private:
   base::Result<std::shared_ptr<Volume>> get(const std::string& volume);
   base::Status write_state();
-  void finish_seals_of(std::vector<std::shared_ptr<Volume>> volumes);
+  void finish_in_background(std::vector<std::shared_ptr<Volume>> volumes);
   void finish_until_stopped();
 
   base::Files& files_;

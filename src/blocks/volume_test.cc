@@ -285,13 +285,13 @@ TEST_F(VolumeTest, a_failed_sync_fails_the_volume_for_writes_but_not_for_reads) 
 TEST_F(VolumeTest, a_failed_sync_during_a_cut_makes_no_cut) {
   create(mib);
   open();
-  ASSERT_TRUE(write(0, 1, 8));
+  ASSERT_TRUE(write(0, 1, 8, Fua::yes));
   ASSERT_TRUE(seal("snap-1").ok());
   files.fail_syncs("gen-1.map");
   EXPECT_FALSE(volume->sealed("snap-1").ok());
   restart(FaultyFiles::Crash::power);
   EXPECT_EQ(volume->sealed("snap-1").error().fault(), Fault::not_found);
-  EXPECT_EQ(sectors(0, 1), Stamps{1}) << "synced before the gate";
+  EXPECT_EQ(sectors(0, 1), Stamps{1});
 }
 
 TEST_F(VolumeTest, a_full_disk_refuses_writes_and_goes_on_when_there_is_space) {
