@@ -2,7 +2,8 @@
 //
 //   disk STORE SIZE DATA SEED        a disk whose first DATA bytes half compress; prints its root
 //   sparse STORE SIZE SEED PARENT    PARENT (a root, or - for zeros) with one chunk changed, in the middle; prints it
-//   volume DIRECTORY SIZE ROOT BASE_SIZE   a volume over the disk ROOT (- for zeros), named as its directory
+//   volume DIRECTORY SIZE ROOT BASE_SIZE   a volume over the disk ROOT (- for zeros), named as its directory;
+//                                    prints how long that took
 //   upload STORE DIRECTORY SNAPSHOT  stores a cut as the daemon's job does; prints what it took
 //   copy STORE DIRECTORY SNAPSHOT    the same of a cut that leaves nothing of its base, into a store without that
 //   diff STORE BEFORE AFTER          lists the changed chunks; prints how many, and the nodes read
@@ -143,11 +144,14 @@ void run(const std::vector<std::string>& words) {
   if (is("diff", 3)) return diff(words[1], words[2], words[3]);
   if (is("volume", 4)) {
     const base::Path directory = words[1];
-    return succeed(blocks::Volume::create(base::posix_files(), directory,
-                                          {.volume = directory.filename().string(),
-                                           .size_bytes = number(2),
-                                           .base = disk_of(words[3], number(4)),
-                                           .epoch = 1}));
+    const auto began = std::chrono::steady_clock::now();
+    succeed(blocks::Volume::create(base::posix_files(), directory,
+                                   {.volume = directory.filename().string(),
+                                    .size_bytes = number(2),
+                                    .base = disk_of(words[3], number(4)),
+                                    .epoch = 1}));
+    std::printf("{\"seconds\": %.6f}\n", seconds_since(began));
+    return;
   }
   throw std::runtime_error("unknown command or count of words; bench/disks.cc lists them");
 }

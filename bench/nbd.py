@@ -1,4 +1,4 @@
-"""./dev bench nbd: our plugin beside nbdkit's file plugin on a raw file, its memory plugin, qemu-nbd on a qcow2 overlay.
+"""./dev bench nbd: our plugin beside nbdkit's file plugin on a raw file, its memory plugin, qemu-nbd on a qcow2 file.
 
 Each measurement goes through its servers in turns, ROUNDS times, so that whatever else the machine does meets all of
 them; what is shown is the median of each, and the ratio is the median of the ratios of the rounds. The area that is
@@ -92,6 +92,32 @@ def first_touch(report, place, kiln):
     add(report, f"{metric}, first touch", unit, values, "raw")
 
 
+def slots(report, place, kiln, root):
+    """What chunks kept decoded on the host's disk give the next guest, and what they cost one that is warm."""
+    directory = place.path / "slots"
+    metric, unit, load = READS[1]
+    first = {"with": [], "without": []}
+    warm = {"with": [], "without": []}
+    for turn in range(ROUNDS + 1):
+        for name in sorted(first, reverse=turn % 2 == 1):
+            guest = Kiln(place, f"{name}{turn}", f"cache={CACHE}", *([f"slots={directory}"] if name == "with" else []))
+            guest.store.rmdir()
+            guest.store.symlink_to(kiln.store)
+            guest.volume(VOLUME, SIZE, root)
+            guest.start()
+            guest.open(VOLUME)
+            read = fio(guest.uri(VOLUME), "read", "1M", 4, AREA)
+            if turn > 0:  # the first of all fills the slots
+                first[name].append(value(read, "MB/s"))
+                warm[name].append(value(fio(guest.uri(VOLUME), *load, AREA, SECONDS), unit))
+            place.stop(guest.process)
+    for what, values, what_unit, goal in (("first read of all by a host's second guest, slots", first, "MB/s", None),
+                                          (f"{metric}, warm, slots", warm, unit, ">= 0.95")):
+        ratio = statistics.median(ours / theirs for ours, theirs in zip(values["with"], values["without"]))
+        report.add(what, what_unit, statistics.median(values["with"]), "no slots",
+                   statistics.median(values["without"]), goal, ratio=ratio)
+
+
 class Uploads:
     """Uploads the cut again and again, each time into an empty store, until the `with` block ends."""
 
@@ -132,6 +158,7 @@ def main():
         subprocess.run(["nbdcopy", servers["raw"], servers["memory"]], check=True)
 
         reads(report, "stored base", servers)
+        slots(report, place, kiln, root)
         first_touch(report, place, kiln)
         for name in ("kiln", "raw", "qcow2"):
             fill(servers[name])
