@@ -156,6 +156,29 @@ TEST(BaseSearch, a_base_whose_pack_is_condemned_before_the_commit_is_kept_by_a_c
   expect_chunks(directory.path(), made->disk, moved);
 }
 
+TEST(BaseSearch, a_condemned_base_that_is_a_chunk_of_the_disk_too_is_kept_twice_in_two_packs) {
+  const TestDirectory directory;
+  const auto store = open_store(directory.path());
+  const std::vector<Bytes> old{chunk_of(series(0, 128))};
+  const auto first = store_chunks(*store, old);
+  const auto pack = pack_of(*store, old[0]);
+  bool condemned = false;
+  Ingest ingest(
+      *store, {.session = "test", .threads = 1, .usable = [&](const PackId& id) { return !condemned || id != pack; }});
+  const std::vector<Bytes> both{old[0], chunk_of(series(5, 128))};
+  for (std::size_t i = 0; i < both.size(); ++i) ASSERT_TRUE(ingest.put(i, both[i]));
+  ASSERT_TRUE(ingest.finish(2 * chunk_bytes));
+  condemned = true;
+  const auto made = ingest.again();
+  ASSERT_TRUE(made) << why(made);
+  for (const auto& written : made->packs_written) {
+    const auto contents = read_pack_contents(store->pack_store(), written.id);
+    EXPECT_TRUE(contents) << why(contents);
+  }
+  for (const auto& written : first.packs_written) ASSERT_TRUE(store->forget_pack(written.id));
+  expect_chunks(directory.path(), made->disk, both);
+}
+
 TEST(BaseSearch, a_chunk_whose_bases_may_go_is_not_shared_but_stored_whole) {
   const TestDirectory directory;
   const auto store = open_store(directory.path());

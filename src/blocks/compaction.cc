@@ -79,7 +79,7 @@ class Compaction {
     if (writer_ && (in_writer_.contains(entry.id) || !writer_->fits(record, entry.features.size()))) KILN_TRY(flush());
     if (!writer_) {
       writer_.emplace(
-          PackHeader{.id = PackId::make(), .kind = source.kind, .domain = source.domain, .epoch = options_.epoch});
+          PackHeader{.id = store_.new_pack_id(), .kind = source.kind, .domain = source.domain, .epoch = options_.epoch});
     }
     writer_->add(entry.id, record, entry.features);
     in_writer_.insert(entry.id);

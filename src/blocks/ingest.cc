@@ -272,7 +272,7 @@ Status Ingest::Session::append(RecordKind kind, const Digest& id, Encoded encode
     auto& writer = kind == RecordKind::node ? node_pack_ : data_pack_;
     if (writer && !writer->fits(encoded.record, encoded.features.size())) full = std::move(writer);
     if (!writer) {
-      const PackHeader header{.id = PackId::make(),
+      const PackHeader header{.id = store_.new_pack_id(),
                               .kind = kind == RecordKind::node ? PackKind::nodes : PackKind::data,
                               .epoch = options_.epoch};
       writer = std::make_unique<PackWriter>(header);
@@ -381,6 +381,8 @@ Result<Ingested> Ingest::Session::again() {
       Lock lock(mutex_);
       known_.erase(id);
     }
+    // As a base it may have been copied a moment ago.
+    if (const auto begun = begin_another_pack_if_holding(id); !begun) return fail(begun.error());
     if (const auto kept = resolve(known.kind, id, *plain, encoder); !kept) return fail(kept.error());
   }
   if (const auto flushed = flush(); !flushed) return fail(flushed.error());

@@ -115,6 +115,21 @@ TEST(Liveness, every_copy_of_a_base_counts_because_each_may_hold_other_literals)
   for (const auto& pack : done->written) EXPECT_EQ(marked.packs.at(pack.id).live_records, 1u);
 }
 
+TEST(Liveness, a_condemned_copy_of_a_base_does_not_count_wherever_the_live_one_lies) {
+  const TestDirectory directory;
+  const auto store = open_store(directory.path());
+  const auto condemned = store_pack(*store, {{1, {}}});
+  // The youngest pack is looked at first, when nobody has asked for the base yet.
+  const auto based = store_pack(*store, {{10, {1}}});
+  const auto live = store_pack(*store, {{1, {}}});
+  const auto disk = store_disk(*store, mib, {{0, 10}});
+  const auto marked = mark_all(*store, {disk.disk}, {condemned});
+  EXPECT_EQ(marked.packs.at(condemned).live_records, 0u) << "it would be made live again for no reason";
+  EXPECT_EQ(marked.packs.at(live).live_records, 1u);
+  EXPECT_EQ(marked.pack_of(base::sha256(content(1))), live);
+  EXPECT_EQ(marked.packs.at(based).required_records, 1u);
+}
+
 TEST(Liveness, what_is_needed_for_its_literals_only_does_not_need_its_bases) {
   const TestDirectory directory;
   const auto store = open_store(directory.path());

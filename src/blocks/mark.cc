@@ -20,6 +20,7 @@ using base::Status;
 struct Reached {
   std::uint32_t pack = 0;  // whose copy counts: its place in the scan, and one; 0: not found yet
   RecordKind kind = RecordKind::chunk;
+  std::uint8_t pass = 0;  // over the packs, in which it was reached: the packs before it in that pass were not asked
   bool whole = false;     // a root reaches it, so it is read as it is, with its bases
   bool base = false;      // others are encoded against it, so every copy in a live pack counts, for its literals
   bool required = false;  // by a root, or as a base of what is; else only by dead records of packs that stay
@@ -77,7 +78,9 @@ class Marker {
   }
   // Whether that is news.
   bool reach_base(const Digest& id, bool required) {
-    auto& record = *table_->records_.insert(id).first;
+    const auto [place, is_new] = table_->records_.insert(id);
+    auto& record = *place;
+    if (is_new) record.pass = pass_;
     const bool news = !record.base || (required && !record.required);
     record.base = true;
     record.required = record.required || required;
@@ -89,6 +92,7 @@ class Marker {
   Status settle() {
     for (bool grew = true; grew;) {
       grew = false;
+      ++pass_;
       for (std::uint32_t place = 0; place < table_->scan_.size(); ++place) KILN_TRY(settle_pack(place, grew));
     }
     return {};
@@ -106,10 +110,13 @@ class Marker {
       auto* record = table_->records_.find(entry.id);
       if (record == nullptr || record->kind != kind) continue;
       const auto& pack = table_->scan_.pack(place);
-      if (record->pack == 0 && !table_->scan_.is_bad(pack.id, entry)) record->pack = place + 1;
+      // A base that this pass has reached waits for the next: a better copy may lie in a pack that came before.
+      const bool asked_all = record->pass != pass_;
+      if (record->pack == 0 && asked_all && !table_->scan_.is_bad(pack.id, entry)) record->pack = place + 1;
       if (!table_->counts(*record, place, entry)) continue;
       use.live_bytes += entry.length;
       ++use.live_records;
+      use.required_records += record->required ? 1 : 0;
       if (!record->whole) continue;
       for (const auto& base : entry.bases) grew = reach_base(base, true) || grew;
     }
@@ -214,6 +221,7 @@ class Marker {
   const std::shared_ptr<Marked::Table> table_;
   std::vector<PackUse> uses_;  // by place
   std::unordered_set<std::uint32_t> closed_;
+  std::uint8_t pass_ = 0;  // as many as bases of bases go deep; what is reached before the first has pass 0
   const TreeVisitor visitor_{.node = [this](const NodeId& id, unsigned, std::uint64_t) -> Result<bool> {
                                KILN_TRY(check(request_.go_on));
                                return reach(id, RecordKind::node);

@@ -32,6 +32,7 @@ struct PackUse {
   std::uint64_t live_bytes = 0;    // of the records that are alive
   std::uint64_t records = 0;
   std::uint64_t live_records = 0;
+  std::uint64_t required_records = 0;  // of those, what roots need: not only dead records of packs that stay
   // Of a pack without live records: the packs, without live records too, that hold bases of its dead ones. When it
   // stays for a reason that the mark could not know, they must stay with it.
   std::vector<PackId> needs;

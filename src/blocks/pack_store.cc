@@ -138,7 +138,14 @@ Result<std::uint64_t> DirectoryPackStore::size(const PackId& id) {
 
 Status DirectoryPackStore::remove(const PackId& id) {
   const Path path = path_of(id);
-  KILN_TRY(files_.remove(path));
+  const auto removed = files_.remove(path);
+  if (!removed && removed.error().fault() == Fault::not_found) {
+    // Whoever removed it may have ended before that was durable, and the caller will not ask again.
+    const auto fan_out = files_.exists(path.parent_path());
+    if (!fan_out) return fan_out.error();
+    if (*fan_out) KILN_TRY(files_.sync_directory(path.parent_path()));
+  }
+  KILN_TRY(removed);
   {
     // After the name is gone, so that nobody opens it again; the space comes back when the last reader is done.
     base::Lock lock(mutex_);

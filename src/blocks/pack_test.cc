@@ -181,6 +181,24 @@ TEST(DirectoryPackStore, every_crash_leaves_whole_packs_and_all_that_were_put) {
   }
 }
 
+TEST(DirectoryPackStore, a_pack_that_was_removed_stays_so_whoever_died_while_removing_it) {
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    base::FaultyFiles files(seed);
+    ASSERT_TRUE(files.make_directories("/store"));
+    ASSERT_TRUE(files.sync_directory("/"));
+    auto store = *DirectoryPackStore::open(files, "/store/packs", Access::write);
+    ASSERT_TRUE(store->put(test_header.id, small_pack().bytes));
+    files.die_before(2);  // the name is gone, its directory is not synced
+    EXPECT_FALSE(store->remove(test_header.id));
+    files.restart(base::FaultyFiles::Crash::process);
+    store = *DirectoryPackStore::open(files, "/store/packs", Access::write);
+    EXPECT_EQ(store->remove(test_header.id).error().fault(), Fault::not_found);
+    files.restart(base::FaultyFiles::Crash::power);
+    store = *DirectoryPackStore::open(files, "/store/packs", Access::write);
+    EXPECT_TRUE(store->list()->empty()) << "with seed " << seed;
+  }
+}
+
 TEST(DirectoryPackStore, a_failed_sync_or_a_full_disk_leaves_no_pack_and_no_rest) {
   for (const bool full : {false, true}) {
     base::FaultyFiles files;

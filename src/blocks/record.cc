@@ -74,6 +74,7 @@ Status fill_from_bases(const ChunkPayload& payload, std::span<const Digest> base
     wanted[source.base].push_back({.unit = source.unit, .to = chunk.data() + unit * unit_bytes});
   }
   for (std::size_t i = 0; i < bases.size(); ++i) {
+    if (wanted[i].empty()) continue;
     // Ascending, so that each frame of the base is decoded once.
     std::ranges::stable_sort(wanted[i], {}, &UnitRead::unit);
     if (const auto got = units->read(bases[i], wanted[i]); !got) return got.error().in("its base " + bases[i].hex());

@@ -38,6 +38,7 @@ Store::Store(const StoreOptions& options)
     : files_(options.files),
       directory_(options.directory),
       access_(options.access),
+      new_pack_id_(options.new_pack_id),
       bad_(options.files, options.directory / "BAD"),
       condemned_(options.files, options.directory / "condemned"),
       suspects_(options.files, options.directory / "suspects"),

@@ -13,6 +13,7 @@
 // another one; when none is good the answer is Fault::corrupt, with the chunk, the pack and the offset. Which packs are
 // live is known to the catalog, not here: the store keeps what it is told to keep until forget_pack().
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -43,6 +44,9 @@ struct StoreOptions {
   std::size_t chunk_cache_bytes = 64 << 20;
   std::size_t node_cache_bytes = 8 << 20;
   std::optional<SlotCacheOptions> slots;  // decoded chunks on the local disk, shared with other processes
+  // Names of new packs. Their order decides which of several copies counts, so a simulation gives names of its own, to
+  // run the same way again.
+  std::function<PackId()> new_pack_id = PackId::make;
 };
 
 class Store final : public DiskSource, public NodeSource {
@@ -86,6 +90,7 @@ class Store final : public DiskSource, public NodeSource {
   CondemnedPacks& condemned() { return condemned_; }
   SuspectPacks& suspects() { return suspects_; }
   const std::string& uuid() const { return uuid_; }
+  PackId new_pack_id() { return new_pack_id_(); }
 
  private:
   explicit Store(const StoreOptions& options);
@@ -99,6 +104,7 @@ class Store final : public DiskSource, public NodeSource {
   base::Files& files_;
   const base::Path directory_;
   const Access access_;
+  const std::function<PackId()> new_pack_id_;
   std::string uuid_;
   std::unique_ptr<base::File> lock_;
   std::unique_ptr<PackStore> packs_;

@@ -117,20 +117,30 @@ struct Stray {
 };
 
 // Packs that are in no row, or in that of a deleted one: an upload that was ended while it wrote, or a catalog that is
-// older than the store. The packs are listed before the rows are read, and a row comes before its pack.
+// older than the store. The packs are listed before the rows are read, and a row comes before its pack. Files as well as
+// what the index knows: it forgets a pack first, and the process may end, or the power go, before its file is gone.
 std::vector<Stray> strays(Region& region) {
   const auto indexed = region.store.packs();
   if (!indexed) throw std::runtime_error("the packs of the store: " + indexed.error().message());
+  const auto files = region.store.pack_store().list();
+  if (!files) throw std::runtime_error("the files of the store: " + files.error().message());
   std::set<std::string> known;
   catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
     for (const auto& pack : catalog::packs(txn, region.name)) known.insert(pack.id);
     return true;
   });
-  std::vector<Stray> found;
-  for (const auto& pack : *indexed) {
-    if (!known.contains(pack.id.text())) found.push_back({.id = pack.id, .bytes = pack.size_bytes});
+  std::map<PackId, std::uint64_t> found;
+  for (const auto& id : *files) {
+    if (known.contains(id.text())) continue;
+    const auto bytes = region.store.pack_store().size(id);
+    found.emplace(id, bytes ? *bytes : 0);
   }
-  return found;
+  for (const auto& pack : *indexed) {
+    if (!known.contains(pack.id.text())) found.emplace(pack.id, pack.size_bytes);
+  }
+  std::vector<Stray> strays;
+  for (const auto& [id, bytes] : found) strays.push_back({.id = id, .bytes = bytes});
+  return strays;
 }
 
 // A living session may have found the pack before it was condemned, and will have to read what it stores again.
@@ -201,8 +211,15 @@ class Round {
     for (const auto& pack : packs_in_state(region_, "condemned")) {
       const bool needed = use(pack).live_records > 0;
       if (pack.condemned_epoch >= start_.epoch || (!needed && !read->contains(pack_id(pack.id)))) continue;
-      base::log_error("control", "pack {} was condemned and is {}: it is live again", pack.id,
-                      needed ? "needed" : "read by somebody");
+      if (needed && use(pack).required_records == 0) {
+        // An upload that stores again copies the bases that it uses and not theirs, which may be condemned by then.
+        base::log_info("control", "pack {} was condemned and a dead record that stays needs it: it is live again",
+                       pack.id);
+      } else {
+        base::log_error("control", "pack {} was condemned and is {}: it is live again", pack.id,
+                        needed ? "needed" : "read by somebody");
+        report_.wrongly_condemned_packs += needed ? 1 : 0;
+      }
       auto revived = catalog::in_txn(region_.catalog, [&](catalog::Txn& txn) {
         std::set<PackId> live;
         if (catalog::revive_pack(txn, region_.name, pack.id)) keep_what_is_needed(txn, {pack_id(pack.id)}, live);

@@ -115,6 +115,29 @@ TEST(Garbage, what_a_dead_upload_left_is_removed) {
   EXPECT_EQ(usage(world.region()).store_bytes, 0U);
 }
 
+TEST(Garbage, a_file_that_neither_the_index_nor_a_row_knows_is_removed) {
+  Fixture world;
+  auto& region = world.region();
+  world.import_disk("kept", Fixture::pattern(2 << 20, 1));
+  {
+    UploadSession session(region, {});
+    ASSERT_TRUE(session.ingest().put(0, Fixture::pattern(blocks::chunk_bytes, 7)));
+    session.store(1 << 20);
+  }
+  // The daemon died, or the power went, while it deleted them.
+  const auto unfinished = packs(world, "uploading");
+  ASSERT_EQ(unfinished.size(), 2U);
+  for (const auto& pack : unfinished)
+    ASSERT_TRUE(region.store.index().forget(*blocks::PackId::from_text(pack.id), nullptr));
+  region.catalog.run_in_txn([&](catalog::Txn& txn) {
+    txn.execute("DELETE FROM pack WHERE region = $1 AND state = 'uploading'", {region.name});
+  });
+  EXPECT_EQ(region.store.pack_store().list()->size(), 4U);
+  EXPECT_EQ(collect(region, {}).deleted_packs, 2U);
+  EXPECT_EQ(region.store.pack_store().list()->size(), 2U);
+  EXPECT_TRUE(verify(region).bad.empty());
+}
+
 TEST(Garbage, a_commit_whose_chunks_were_condemned_meanwhile_stores_them_again) {
   Fixture world;
   auto& region = world.region();

@@ -12,12 +12,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -135,10 +137,9 @@ class WatchedDatabase final : public catalog::Database {
 
 class StoreWorld {
  public:
-  explicit StoreWorld(std::uint64_t seed, OnCall on_call = {}) : on_call_(std::move(on_call)), memory_(seed) {
-    std::string name = (std::filesystem::temp_directory_path() / "kiln-store-world-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
-    directory_ = name;
+  explicit StoreWorld(std::uint64_t seed, OnCall on_call = {})
+      : on_call_(std::move(on_call)), memory_(seed), random_(seed) {
+    directory_ = make_directory();
     start();
   }
   ~StoreWorld() {
@@ -156,28 +157,31 @@ class StoreWorld {
   // without_index: somebody removed it, or it was lost.
   void restart(base::FaultyFiles::Crash crash, bool without_index = false) {
     stop();
+    nodes_.clear();
     memory_.restart(crash);
     if (without_index) std::filesystem::remove_all(directory_ / "region" / "store" / "index");
     start();
   }
 
-  // Chunk n of all that tests store: few blocks of content, so that it is quick, and alike in families of four, so that
-  // one may be encoded against another.
+  // Chunk n of all that tests store: mostly zeros, so that it is quick. Six of its units are those that its neighbours
+  // n - 5 to n + 5 have some of, elsewhere in the chunk, one is its own and one a copy: what is stored of it is mostly
+  // references to several other chunks. Every unit is one that the index of similar chunks samples.
   static const base::Bytes& content(std::uint64_t n) {
     static std::map<std::uint64_t, base::Bytes> made;
     auto& bytes = made[n];
     if (!bytes.empty()) return bytes;
     bytes.resize(blocks::chunk_bytes);
-    const auto fill = [&](std::size_t block, std::uint64_t seed) {
-      std::mt19937_64 random(seed);
-      for (std::size_t i = 0; i < 4096; i += 8) {
-        const auto value = random();
-        std::memcpy(bytes.data() + block * 4096 + i, &value, 8);
-      }
-    };
-    for (std::size_t block = 0; block < 8; ++block) fill(block, n / 4 * 100 + block);
-    fill(n % 4, 1'000'000 + n);
+    const auto unit = [&](std::size_t place) { return std::span(bytes).subspan(place * 4096, 4096); };
+    for (std::uint64_t i = 0; i < 6; ++i) make_unit(unit((n + i * 5) % 32), n + i);
+    make_unit(unit(33 + n % 3), 1'000'000 + n);
+    std::ranges::copy(unit(n % 32), unit(40).begin());
     return bytes;
+  }
+  static const blocks::ChunkId& chunk_id(std::uint64_t n) {
+    static std::map<std::uint64_t, blocks::ChunkId> made;
+    auto& id = made[n];
+    if (id.is_null()) id = base::sha256(content(n));
+    return id;
   }
 
   using Disk = std::map<std::uint64_t, std::uint64_t>;  // chunk index: content number
@@ -201,9 +205,13 @@ class StoreWorld {
     }
     if (abandon) return;
     stored.id = session.store(disk_bytes);
+    nodes_of(stored);
+    const auto before = session.ingest().progress();
+    referenced_units_ += before.referenced_bytes / blocks::unit_bytes;
     session.commit([&](const auto& body) { region().catalog.run_in_txn(body); },
                    [&](catalog::Txn& txn) { insert_root(txn, "snapshot", name, stored.id); });
     disks_[name] = stored;
+    if (session.ingest().progress().stored_bytes > before.stored_bytes) ++stored_again_;
   }
   // A volume of a snapshot, if that is still there.
   void open_volume(const std::string& name, const std::string& snapshot) {
@@ -241,14 +249,55 @@ class StoreWorld {
       between_chunks();
     }
   }
+  // The same of all disks, but a chunk that many of them have is read once.
   void expect_all_readable() {
-    for (const auto& [name, disk] : disks_) expect_readable(name);
+    std::set<std::uint64_t> all;
+    for (const auto& [name, disk] : disks_) {
+      for (const auto& [index, n] : disk.chunks) {
+        const auto id = region().store.chunk_id(disk.id, index);
+        if (!id) ADD_FAILURE() << name << ", chunk " << index << ": " << id.error().message();
+        if (id && *id != chunk_id(n)) ADD_FAILURE() << name << ", chunk " << index << " is another";
+        all.insert(n);
+      }
+    }
+    for (const auto n : all) expect_content(n, "at rest");
   }
+
+  // For a pack that no index knows any more and whose file is about to be removed: what disks need of it, as their own
+  // chunk, as a base of one, or as a node, is read from elsewhere.
+  void expect_not_needed(const blocks::PackId& pack) {
+    const auto contents = blocks::read_pack_contents(region().store.pack_store(), pack);
+    if (!contents) return;  // it was never whole
+    std::set<std::uint64_t> wanted;
+    for (const auto& [name, disk] : disks_) {
+      for (const auto& [index, n] : disk.chunks) {
+        wanted.insert(n);
+      }
+      for (const auto& node : nodes_of(disk)) {
+        if (contents->find(node) != nullptr && !is_stored(node)) {
+          ADD_FAILURE() << name << " loses node " << node.hex() << " with pack " << pack.text();
+        }
+      }
+    }
+    for (const auto& entry : contents->entries) dependents_deleted_ += entry.bases.empty() ? 0 : 1;
+    for (const auto n : wanted) {
+      const bool is_base = refers_into(n, *contents);
+      if (!is_base && contents->find(chunk_id(n)) == nullptr) continue;
+      bases_moved_ += is_base ? 1 : 0;
+      expect_content(n, "without pack " + pack.text());
+    }
+  }
+  // What has happened so far that could have gone wrong.
+  std::uint64_t referenced_units() const { return referenced_units_; }
+  std::uint64_t stored_again() const { return stored_again_; }  // commits after a condemnation
+  std::uint64_t bases_moved() const { return bases_moved_; }    // deleted copies of bases of what disks need
+  std::uint64_t dependents_deleted() const { return dependents_deleted_; }  // deleted records that had bases
 
   // Each collection may let go of what the next one frees: a dead record holds its bases for as long as its pack stays.
   void collect_until_quiet() {
     for (int i = 0; i < 8; ++i) {
       const auto done = collect(region(), {.grace = 0, .force = true});
+      EXPECT_EQ(done.wrongly_condemned_packs, 0U) << "a root needs what was condemned";
       if (done.condemned_packs + done.deleted_packs == 0) return;
     }
     ADD_FAILURE() << "collections do not come to an end";
@@ -276,6 +325,76 @@ class StoreWorld {
  private:
   static constexpr const char* region_name = "us-east-1";
 
+  static void make_unit(std::span<std::byte> unit, std::uint64_t seed) {
+    std::mt19937_64 random(seed);
+    do {
+      for (std::size_t i = 0; i < unit.size(); i += 8) {
+        const auto value = random();
+        std::memcpy(unit.data() + i, &value, 8);
+      }
+    } while (!blocks::is_feature(base::xxh3_64(unit)));
+  }
+  // The nodes on the way to the chunks of a disk.
+  const std::set<blocks::NodeId>& nodes_of(const Stored& disk) {
+    auto& nodes = nodes_[disk.id.root];
+    if (!nodes.empty() || disk.id.root.is_null()) return nodes;
+    for (const auto& [index, n] : disk.chunks) {
+      auto id = disk.id.root;
+      for (unsigned level = blocks::tree_levels; level > 0; --level) {
+        nodes.insert(id);
+        const auto node = region().store.node(id, level);
+        if (!node) throw std::runtime_error(node.error().message());
+        id = (*node)->entries[index / blocks::chunks_per_entry(level) % blocks::node_fanout];
+      }
+    }
+    return nodes;
+  }
+  // Past every cache.
+  bool is_stored(const blocks::NodeId& node) {
+    const auto places = region().store.locations(node);
+    return places && std::ranges::any_of(*places, [&](const blocks::Location& place) {
+             return region().store.read_at(place, node).ok();
+           });
+  }
+  void expect_content(std::uint64_t n, const std::string& when) {
+    const auto bytes = region().store.chunk(chunk_id(n));
+    if (!bytes) ADD_FAILURE() << when << ": " << bytes.error().message();
+    if (bytes && **bytes != content(n)) ADD_FAILURE() << when << ", content " << n << ": other bytes";
+  }
+  // Whether a copy of chunk n has a base in this pack.
+  bool refers_into(std::uint64_t n, const blocks::PackContents& pack) {
+    const auto places = region().store.locations(chunk_id(n));
+    if (!places) return false;
+    for (const auto& place : *places) {
+      if (place.bases == 0) continue;
+      const auto stored = region().store.record_at(place, chunk_id(n));
+      const auto record = stored ? blocks::parse_record(*stored) : base::Result<blocks::Record>(stored.error());
+      if (!record) continue;
+      for (const auto& base : record->header.bases) {
+        if (pack.find(base) != nullptr) return true;
+      }
+    }
+    return false;
+  }
+  // Only the death of the process is tried on the catalog and the index, so they need no disk, and are quicker without.
+  static std::string make_directory() {
+    for (const auto& above : {std::filesystem::path("/dev/shm"), std::filesystem::temp_directory_path()}) {
+      std::string name = (above / "kiln-store-world-XXXXXX").string();
+      if (::mkdtemp(name.data()) != nullptr) return name;
+    }
+    throw std::runtime_error("a directory for the test cannot be made");
+  }
+
+  // Like PackId::make(), with a clock that stands still now and then, as one that counts milliseconds does.
+  blocks::PackId new_pack_id() {
+    milliseconds_ += random_() % 2;
+    blocks::PackId id;
+    for (int i = 0; i < 6; ++i)
+      id.bytes[static_cast<std::size_t>(i)] = static_cast<std::byte>(milliseconds_ >> (40 - 8 * i));
+    for (std::size_t i = 6; i < id.bytes.size(); ++i) id.bytes[i] = static_cast<std::byte>(random_());
+    return id;
+  }
+
   void insert_root(catalog::Txn& txn, const char* kind, const std::string& owner, const blocks::DiskId& disk) {
     catalog::insert(txn, catalog::Root{.region = region_name,
                                        .kind = kind,
@@ -301,7 +420,8 @@ class StoreWorld {
                                       .directory = root / "store",
                                       .access = blocks::Access::write,
                                       .chunk_cache_bytes = 0,
-                                      .node_cache_bytes = 0});
+                                      .slots = {},
+                                      .new_pack_id = [this] { return new_pack_id(); }});
     if (!store) throw std::runtime_error(store.error().message());
     store_ = std::move(*store);
     disk_servers_ = std::make_unique<LocalDiskServers>(*files_, *store_, root / "volumes");
@@ -340,9 +460,13 @@ class StoreWorld {
   base::Path directory_;
   base::ManualClock clock_;
   base::FaultyFiles memory_;
+  std::mt19937_64 random_;  // of the names of packs
+  std::uint64_t milliseconds_ = 1'700'000'000'000;
   hypervisor::FakeHost host_;
   bool starting_ = false;
   std::map<std::string, Stored> disks_;
+  std::map<base::Digest, std::set<blocks::NodeId>> nodes_;  // by root
+  std::uint64_t referenced_units_ = 0, stored_again_ = 0, bases_moved_ = 0, dependents_deleted_ = 0;
   std::unique_ptr<WatchedFiles> files_;
   std::unique_ptr<catalog::Database> database_;
   std::unique_ptr<WatchedDatabase> watched_;
