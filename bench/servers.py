@@ -94,7 +94,7 @@ class Kiln:
     def call(self, call, **members):
         """One call of the control protocol (docs/formats/control-protocol.md)."""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(60)
+            connection.settimeout(600)  # a cut is durable when the disk has taken all that the guest wrote
             connection.connect(str(self.path / "ctl.sock"))
             connection.sendall(json.dumps({"v": 1, "call": call, **members}).encode() + b"\n")
             answer = json.loads(connection.makefile().readline())

@@ -11,6 +11,7 @@ A cut is then made the volume's base without being stored: latencies are what is
 import itertools
 import json
 import math
+import resource
 import shutil
 import socket
 import statistics
@@ -28,7 +29,8 @@ CUTS = 120
 PEER_CUTS = 40
 PAUSE = 0.25
 WINDOW = 0.1
-WRITES = 5000
+WRITES = 2000
+MOST_SECONDS = 180
 CACHE = 64 * MIB
 
 
@@ -81,9 +83,15 @@ class Load:
 
 
 def cut_again_and_again(load, cuts, cut, after):
-    """Calls cut(i), timed, and after(i). Returns ([ms of each call], its windows, windows without a cut)."""
+    """Calls cut(i), timed, and after(i). Returns ([ms of each call], its windows, windows without a cut).
+
+    Fewer cuts are made when a disk that is slow at random writes takes all of MOST_SECONDS to make them durable.
+    """
     took, windows, quiet = [], [], []
+    until = time.monotonic() + MOST_SECONDS
     for i in range(cuts):
+        if time.monotonic() > until:
+            break
         quiet.append((time.time(), time.time() + WINDOW))
         time.sleep(WINDOW + 0.02)
         began = time.time()
@@ -197,6 +205,12 @@ def cuts(report, place, kiln):
     report.add("median answer, 16 TiB over 1 GiB", "times", medians["16 TiB"] / medians["1 GiB"], goal="<= 1.2")
 
 
+def processor_seconds():
+    """Of all programs that were run and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def uploads(report, place, kiln):
     """1 GiB of data that half compresses, stored as the daemon's job does, beside a compressed qcow2 of the same."""
     volume, size = name("vol", 7), 2 * GIB
@@ -210,17 +224,25 @@ def uploads(report, place, kiln):
     kiln.call("sealed", volume=volume, snapshot=name("snap", 7))
     directory = kiln.path / "volumes" / volume
     seconds = {"kiln": [], "qemu": []}
+    processor = {"kiln": [], "qemu": []}
     for turn in range(ROUNDS):
         scratch = place.path / f"scratch{turn}"
+        used = processor_seconds()
         stored = disks("upload", scratch, directory, name("snap", 7))
         seconds["kiln"].append(stored["seconds"])
+        processor["kiln"].append(processor_seconds() - used)
         shutil.rmtree(scratch)
+        used = processor_seconds()
         began = time.monotonic()
         subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", "-o", "compression_type=zstd", raw,
                         place.path / "peer.qcow2"], check=True)
         subprocess.run(["sync", place.path / "peer.qcow2"], check=True)
         seconds["qemu"].append(time.monotonic() - began)
+        processor["qemu"].append(processor_seconds() - used)
     raw.unlink()
+    # On a machine with other work this is what the upload itself takes; divided by two it is its time on two idle cores.
+    report.add("1 GiB of changes stored, processor time", "s", statistics.median(processor["kiln"]),
+               "qemu-img convert -c zstd", statistics.median(processor["qemu"]))
     ours, theirs = (statistics.median(seconds[key]) for key in ("kiln", "qemu"))
     report.add("1 GiB of changes stored", "s", ours, "qemu-img convert -c zstd", theirs, "<= 4", goal_on="ours")
     report.add("1 GiB of changes stored", "MiB/s", 1024 / ours, "qemu-img convert -c zstd", 1024 / theirs)

@@ -21,8 +21,8 @@ std::size_t parts_of(std::uint64_t size_bytes) {
   return std::max<std::size_t>(1, (size_bytes + data_part_bytes - 1) / data_part_bytes);
 }
 
-// Of a further part only the name must be there, which the sync of the directory sees to: nobody relies on its size, and
-// a volume of 64 TiB is to be made as fast as a small one.
+// Of a further part only the name must be there, which the sync of the directory sees to: nobody relies on its size,
+// and a volume of 64 TiB is to be made as fast as a small one.
 Status create_part(Files& files, const Path& path, std::size_t part, std::uint64_t size_bytes) {
   auto file = files.open(part_path(path, part), base::Open::create_or_open);
   if (!file) return file.error();

@@ -4,9 +4,9 @@
 //   gate      every volume's gate closes; changes under way end; each switches to its next generation; the gates open
 //   finish    the cut generation is synced and sealed in its log, then VOLUME says so
 //
-// The caller of seal() is answered between gate and finish, and waits for no sync before that: a sync under a guest that
-// writes may take seconds, and the cut would be as many seconds late. Until finish nothing in the generation above is
-// committed, so after a crash the cut is there with all that it holds or was never made.
+// The caller of seal() is answered between gate and finish, and waits for no sync before that: a sync under a guest
+// that writes may take seconds, and the cut would be as many seconds late. Until finish nothing in the generation above
+// is committed, so after a crash the cut is there with all that it holds or was never made.
 
 #include <algorithm>
 #include <list>
