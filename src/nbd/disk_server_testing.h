@@ -106,6 +106,7 @@ class DiskServer {
     ::kill(pid_, SIGTERM);
     return wait_for_end();
   }
+  pid_t pid() const { return pid_; }
   bool runs() const { return pid_ > 0 && !has_ended(pid_); }
 
   blocks::RemoteVolumes control() const { return blocks::RemoteVolumes(directory_ / "run/ctl.sock"); }

@@ -1,7 +1,7 @@
 #pragma once
 // For tests: an NBD client that sends whatever it is told to, as no library lets one do.
 //
-// The oldest form of the protocol with which an export can be named: NBD_OPT_GO, simple replies. Numbers are big-endian.
+// The oldest form of the protocol with which an export can be named: NBD_OPT_GO, simple replies, big-endian numbers.
 // A call waits for the server for at most 20 s.
 
 #include <endian.h>

@@ -10,22 +10,26 @@ unit_tests() {
   local filter='*'
   if can_be_root; then filter='-Guest.*'; fi
   # Each test program writes an XML of its cases; ctest's own file tells of programs that ended before they could.
-  # hypervisor_guests is the stage after this one, and would write over the results of hypervisor_test.
+  # hypervisor_guests and nbd_guests are the stage after this one, and would write over the results of their programs.
   GTEST_FILTER=$filter GTEST_OUTPUT="xml:$results/unit/" GTEST_COLOR=no ctest --test-dir "$root/build/release" \
-    -j"$(nproc)" --timeout 600 -E '^hypervisor_guests$' \
+    -j"$(nproc)" --timeout 600 -E '^(hypervisor|nbd)_guests$' \
     --output-on-failure --output-junit "$results/ctest.xml" --no-tests=error
 }
 
+# The suites Guest of the programs that have one, under a libvirt of their own.
 guest_tests() {
+  local program status=0
   mkdir -p "$results/unit"
-  GTEST_COLOR=no "$root/tests/guests/run" "$root/build/release/bin/hypervisor_test" '--gtest_filter=Guest.*' \
-    "--gtest_output=xml:$results/unit/guests.xml" || {
-    local status=$?
-    # A program that was ended before it could write its results is a failure that has to be counted.
-    [ -s "$results/unit/guests.xml" ] ||
-      echo '<testsuites><testsuite name="Guest"><testcase name="guests" classname="Guest"><failure message="ended without results"/></testcase></testsuite></testsuites>' >"$results/unit/guests.xml"
-    return $status
-  }
+  for program in hypervisor_test nbd_test; do
+    GTEST_COLOR=no "$root/tests/guests/run" "$root/build/release/bin/$program" '--gtest_filter=Guest.*' \
+      "--gtest_output=xml:$results/unit/guests_of_$program.xml" || {
+      status=$?
+      # A program that was ended before it could write its results is a failure that has to be counted.
+      [ -s "$results/unit/guests_of_$program.xml" ] ||
+        echo '<testsuites><testsuite name="Guest"><testcase name="guests" classname="Guest"><failure message="ended without results"/></testcase></testsuite></testsuites>' >"$results/unit/guests_of_$program.xml"
+    }
+  done
+  return $status
 }
 
 dev_test() {
