@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <utility>
 
@@ -102,6 +103,21 @@ Registry& registry() {
   return the_registry;
 }
 
+// LMDB maps the file and believes its head: of one that was cut short the first page that is gone would be a SIGBUS.
+Status check_length(MDB_env* environment, const base::Path& directory) {
+  MDB_envinfo head{};
+  MDB_stat sizes{};
+  mdb_env_info(environment, &head);
+  mdb_env_stat(environment, &sizes);
+  std::error_code failure;
+  const auto length = std::filesystem::file_size(directory / "data.mdb", failure);
+  if (failure) return Error::from_errno("size of " + (directory / "data.mdb").string(), failure.value());
+  const auto wanted = (std::uint64_t{head.me_last_pgno} + 1) * sizes.ms_psize;
+  if (length >= wanted) return {};
+  return Error(Fault::corrupt, (directory / "data.mdb").string() + " ends at byte " + std::to_string(length) + " of " +
+                                   std::to_string(wanted));
+}
+
 }  // namespace
 
 Result<std::shared_ptr<IndexGeneration>> IndexGeneration::open(const base::Path& directory, Access access) {
@@ -140,6 +156,7 @@ Status IndexGeneration::open_environment(const base::Path& directory, Access acc
     if (code != ENOMEM) break;
   }
   if (code != 0) return error_of("open " + directory.string(), code);
+  KILN_TRY(check_length(environment_, directory));
   int dead = 0;
   if (writable_) mdb_reader_check(environment_, &dead);  // plugins that were killed hold back the reuse of pages
   auto txn = Transaction::begin(environment_, writable_ ? 0 : MDB_RDONLY);

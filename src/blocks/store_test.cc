@@ -116,13 +116,17 @@ TEST(Store, a_lost_index_is_rebuilt_with_the_same_answers) {
     packs = *store->packs();
     places = *store->locations(base::sha256(content(2)));
   }
-  for (const auto* damage : {"remove", "garbage", "current"}) {
+  for (const auto* damage : {"remove", "garbage", "current", "cut short"}) {
     if (damage == std::string("remove")) std::filesystem::remove_all(directory.path() / "index");
     if (damage == std::string("current"))
       spill(directory.path() / "index" / "CURRENT", "kiln-index 1 gen-00000000000000aa\n");
     if (damage == std::string("garbage")) {
       const auto name = slurp(directory.path() / "index" / "CURRENT").substr(13, 20);
       spill(directory.path() / "index" / name / "data.mdb", std::string(32768, 'x'));
+    }
+    if (damage == std::string("cut short")) {
+      const auto name = slurp(directory.path() / "index" / "CURRENT").substr(13, 20);
+      std::filesystem::resize_file(directory.path() / "index" / name / "data.mdb", 3 * 4096);
     }
     const auto store = open_store(directory.path());
     ASSERT_NE(store, nullptr) << damage;
