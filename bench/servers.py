@@ -82,8 +82,13 @@ class Kiln:
                           f"control={self.path / 'ctl.sock'}", *self.parameters)
         self.process = self.place.processes[-1]
         deadline = time.monotonic() + 20
-        while not (self.path / "ctl.sock").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        while True:
+            try:
+                return self.call("hello")
+            except (FileNotFoundError, ConnectionRefusedError):  # not there yet, or nobody listens yet
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
     def volume(self, name, size, root="-", base_size=None):
         disks("volume", self.path / "volumes" / name, size, root, 0 if root == "-" else base_size or size)
