@@ -20,17 +20,45 @@ void GenerationMap::grow(std::uint64_t size_bytes) {
 UnitState GenerationMap::state(std::uint64_t unit) const {
   if (unit >= units_) return UnitState::absent;
   const auto& page = pages_[unit / units_per_page];
-  if (!page) return UnitState::absent;
-  const auto word = (*page)[unit % units_per_page / units_per_word];
+  if (!page.leaves) return page.all;
+  const auto& leaf = (*page.leaves)[unit % units_per_page / units_per_leaf];
+  if (!leaf.words) return leaf.all;
+  const auto word = (*leaf.words)[unit % units_per_leaf / units_per_word];
   return static_cast<UnitState>(word >> (unit % units_per_word * 2) & 3);
+}
+
+GenerationMap::Leaf& GenerationMap::leaf_to_change(Page& page, std::uint64_t unit) {
+  if (!page.leaves) {
+    page.leaves = std::make_unique<Leaves>();
+    for (auto& leaf : *page.leaves) leaf.all = page.all;
+  }
+  return (*page.leaves)[unit % units_per_page / units_per_leaf];
+}
+
+GenerationMap::Words& GenerationMap::words_to_change(Leaf& leaf) {
+  if (!leaf.words) {
+    leaf.words = std::make_unique<Words>();
+    leaf.words->fill(repeated(leaf.all));
+  }
+  return *leaf.words;
 }
 
 void GenerationMap::set(UnitRange range, UnitState state) {
   const auto end = std::min(range.end(), units_);
   for (auto unit = range.first; unit < end;) {
     auto& page = pages_[unit / units_per_page];
-    if (!page) page = std::make_unique<Page>();
-    auto& word = (*page)[unit % units_per_page / units_per_word];
+    if (unit % units_per_page == 0 && end - unit >= units_per_page) {
+      page = {.leaves = nullptr, .all = state};
+      unit += units_per_page;
+      continue;
+    }
+    auto& leaf = leaf_to_change(page, unit);
+    if (unit % units_per_leaf == 0 && end - unit >= units_per_leaf) {
+      leaf = {.words = nullptr, .all = state};
+      unit += units_per_leaf;
+      continue;
+    }
+    auto& word = words_to_change(leaf)[unit % units_per_leaf / units_per_word];
     const auto in_word = unit % units_per_word;
     const auto count = std::min(units_per_word - in_word, end - unit);
     const auto mask = (count == units_per_word ? ~std::uint64_t{0} : (std::uint64_t{1} << count * 2) - 1)
@@ -43,17 +71,24 @@ void GenerationMap::set(UnitRange range, UnitState state) {
 std::uint64_t GenerationMap::run_end(std::uint64_t first, std::uint64_t limit) const {
   if (first >= limit) return limit;
   const auto wanted = state(first);
+  const auto next_multiple = [](std::uint64_t unit, std::uint64_t of) { return (unit / of + 1) * of; };
   auto unit = first;
   while (unit < limit) {
     if (unit >= units_) return wanted == UnitState::absent ? limit : unit;
     const auto& page = pages_[unit / units_per_page];
-    if (!page) {
-      if (wanted != UnitState::absent) return unit;
-      unit = std::min((unit / units_per_page + 1) * units_per_page, units_);
+    if (!page.leaves) {
+      if (page.all != wanted) return unit;
+      unit = std::min(next_multiple(unit, units_per_page), units_);
+      continue;
+    }
+    const auto& leaf = (*page.leaves)[unit % units_per_page / units_per_leaf];
+    if (!leaf.words) {
+      if (leaf.all != wanted) return unit;
+      unit = std::min(next_multiple(unit, units_per_leaf), units_);
       continue;
     }
     const auto in_word = unit % units_per_word;
-    const auto differs = ((*page)[unit % units_per_page / units_per_word] ^ repeated(wanted)) >> in_word * 2;
+    const auto differs = ((*leaf.words)[unit % units_per_leaf / units_per_word] ^ repeated(wanted)) >> in_word * 2;
     if (differs != 0) return std::min(unit + static_cast<std::uint64_t>(std::countr_zero(differs)) / 2, limit);
     unit += units_per_word - in_word;
   }

@@ -1,8 +1,12 @@
 #pragma once
 // What a generation knows of every 4 KiB unit of the disk, in 2 bits: absent (look below), data (in its file) or zero.
 //
-//   unit      0  1  2  3 ...                one page = 131,072 units = 512 MiB of disk = 32 KiB of memory,
-//   state    10 00 01 01 ...                allocated when first touched: a 64 TiB disk that nobody wrote costs 1 MiB
+//   unit      0  1  2  3 ...        one leaf = 1,024 units = 4 MiB of disk = 256 bytes of memory
+//   state    10 00 01 01 ...        one page = 128 leaves = 512 MiB of disk
+//
+// Of a page or leaf whose units all have one state only that state is kept, so a disk of 64 TiB that nobody wrote, or
+// that was trimmed from end to end, costs 2 MiB, and writes that are scattered over a large disk some 300 bytes each.
+// Where everything is written it is 7 MiB for 100 GiB.
 //
 // Zero is a state of its own because a trimmed unit must not show what lies below it. A value type without locks:
 // the volume's mutex guards the maps of its generations.
@@ -44,12 +48,26 @@ class GenerationMap {
 
  private:
   static constexpr std::uint64_t units_per_word = 32;
-  static constexpr std::uint64_t words_per_page = 4096;
-  static constexpr std::uint64_t units_per_page = units_per_word * words_per_page;
-  using Page = std::array<std::uint64_t, words_per_page>;
+  static constexpr std::uint64_t words_per_leaf = 32;
+  static constexpr std::uint64_t units_per_leaf = units_per_word * words_per_leaf;
+  static constexpr std::uint64_t leaves_per_page = 128;
+  static constexpr std::uint64_t units_per_page = units_per_leaf * leaves_per_page;
+  using Words = std::array<std::uint64_t, words_per_leaf>;
+  struct Leaf {
+    std::unique_ptr<Words> words;  // null: all units have one state
+    UnitState all = UnitState::absent;
+  };
+  using Leaves = std::array<Leaf, leaves_per_page>;
+  struct Page {
+    std::unique_ptr<Leaves> leaves;  // null: all units have one state
+    UnitState all = UnitState::absent;
+  };
+
+  static Leaf& leaf_to_change(Page& page, std::uint64_t unit);
+  static Words& words_to_change(Leaf& leaf);
 
   std::uint64_t units_ = 0;
-  std::vector<std::unique_ptr<Page>> pages_;
+  std::vector<Page> pages_;
 };
 
 }  // namespace kiln::blocks
