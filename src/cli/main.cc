@@ -50,6 +50,23 @@ void add_scrub(CLI::App& app, Common& common, bool& now, int& exit_code) {
   scrub_command->callback([&common, &now, &exit_code] { exit_code = scrub(common, now); });
 }
 
+void add_inspect(CLI::App& app, std::string& inspected, int& exit_code) {
+  auto* const inspect_command = app.add_subcommand("inspect", "print what is in one of our files");
+  inspect_command->add_option("file", inspected, "the file, or the directory of a volume or of the index")->required();
+  inspect_command->footer(
+      "Knows packs, VOLUME, map logs (gen-N.map), generations (gen-N.data), slots of the cache, the chunk index, the\n"
+      "catalog and lists of open volumes; docs/formats describes them. Exits with 1 when the file is damaged.\n"
+      "Examples, in the directory of a region:\n"
+      "  kiln inspect volumes/vol-0123456789abcdef0/VOLUME\n"
+      "  kiln inspect volumes/vol-0123456789abcdef0/gen-1.map\n"
+      "  kiln inspect volumes/vol-0123456789abcdef0/gen-1.data\n"
+      "  kiln inspect store/packs/57/01890a5d-ac96-774b-bcce-b302099a8057.pack\n"
+      "  kiln inspect store/index\n"
+      "  kiln inspect cache/slots-1/3f/3f9c...\n"
+      "  kiln inspect run/i-0123456789abcdef0/volumes.json\n");
+  inspect_command->callback([&inspected, &exit_code] { exit_code = inspect(inspected); });
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -89,10 +106,7 @@ int main(int count, char** arguments) {
   api_command->callback([&] { exit_code = api(api_shapes); });
 
   std::string inspected;
-  auto* const inspect_command = app.add_subcommand("inspect", "print one of our files: pack, VOLUME, map log");
-  inspect_command->add_option("file", inspected, "the file")->required();
-  inspect_command->footer("Example: kiln inspect regions/us-east-1/volumes/vol-0123456789abcdef0/VOLUME\n");
-  inspect_command->callback([&] { exit_code = inspect(inspected); });
+  add_inspect(app, inspected, exit_code);
 
   try {
     app.parse(count, arguments);
