@@ -1,5 +1,6 @@
 #include "control/instance_jobs.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <stdexcept>
 
@@ -323,13 +324,43 @@ void follow_guest(Region& region, Context& job) {
   region.jobs.wake();
 }
 
+// A server that starts on a full file system cannot open every volume that it had: it goes on without.
+bool serves_all_disks(Region& region, const Instance& instance) {
+  if (!region.disk_servers.runs(instance.id)) return false;
+  const auto served = region.disk_servers.of(instance.id)->stats();
+  if (!served.ok()) return false;
+  const auto volumes = catalog::in_read(
+      region.catalog, [&](catalog::Txn& txn) { return catalog::volumes_of_instance(txn, region.name, instance.id); });
+  return std::ranges::all_of(volumes, [&](const auto& volume) {
+    return std::ranges::find(*served, volume.id, &blocks::VolumeStats::volume) != served->end();
+  });
+}
+
+// Says more than the hypervisor knows of why a disk does not work: "; vol-1 is failed: fdatasync ...".
+std::string failures_of_disks(Region& region, const Instance& instance) {
+  std::string found;
+  if (const auto served = region.disk_servers.of(instance.id)->stats(); served.ok()) {
+    for (const auto& volume : *served) {
+      if (volume.failed) found += "; " + volume.volume + " is failed: " + volume.failure;
+    }
+  }
+  return found;
+}
+
 void recover(Region& region, Context& job, const Instance& instance, const InstanceJobsOptions& options) {
   const auto state = region.host.state(instance.id);
   if (state.cause == Cause::guest) return follow_guest(region, job);
   if (state.power == Power::off || state.power == Power::absent) return boot(region, job, instance, options);
-  if (!region.disk_servers.runs(instance.id)) serve_disks(region, job, instance);
+  if (!serves_all_disks(region, instance)) serve_disks(region, job, instance);
   // Somebody may also have paused it by hand; that is theirs to end.
-  if (state.cause == Cause::io_error) region.host.resume(instance.id);
+  if (state.cause != Cause::io_error) return;
+  base::log_warning("control", "{} is paused: {}{}", instance.id, state.reason, failures_of_disks(region, instance));
+  try {
+    region.host.resume(instance.id);
+  } catch (const hypervisor::HostError& error) {
+    throw std::runtime_error(error.what() + failures_of_disks(region, instance));
+  }
+  base::log_info("control", "{} goes on", instance.id);
 }
 
 jobs::Kind recover_kind(Regions& regions, const InstanceJobsOptions& options) {

@@ -54,6 +54,24 @@ TEST(Reconcile, a_killed_disk_server_comes_back_with_its_volumes) {
   world.expect_nothing_astray();
 }
 
+TEST(Reconcile, a_volume_that_its_disk_server_does_not_serve_is_opened_there_again) {
+  World world;
+  const auto id = world.running_instance();
+  const auto volume = world.volumes_of(id).at(0);
+  const auto served = [&] {
+    const auto stats = world.region().disk_servers.of(id)->stats();
+    return stats.ok() && stats->size() == 1;
+  };
+  ASSERT_TRUE(served());
+  // As after a start on a full file system, where a volume cannot write down that it is open.
+  ASSERT_TRUE(world.region().disk_servers.of(id)->close(volume).ok());
+  ASSERT_FALSE(served());
+  world.host().disk_fails(id);
+  reconcile(world);
+  EXPECT_TRUE(served());
+  EXPECT_EQ(world.host().power(id), Power::running);
+}
+
 TEST(Reconcile, an_instance_that_is_well_needs_no_job) {
   World world;
   const auto id = world.running_instance();

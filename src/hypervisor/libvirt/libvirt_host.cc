@@ -4,7 +4,9 @@
 #include <libvirt/virterror.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <thread>
 
 #include "base/fd.h"
@@ -59,6 +61,24 @@ Cause cause_of_pause(int reason) {
   }
 }
 
+// The disks of a paused domain that found no space, as a reason: "no space left on the host for disk vda".
+std::string disks_without_space(virDomainPtr domain) {
+  virDomainDiskError errors[64];
+  const int count = virDomainGetDiskErrors(domain, errors, std::size(errors), 0);
+  std::string found;
+  for (int i = 0; i < count; ++i) {
+    if (errors[i].error == VIR_DOMAIN_DISK_ERROR_NO_SPACE)
+      found += (found.empty() ? "" : ", ") + std::string(errors[i].disk);
+    std::free(errors[i].disk);
+  }
+  return found.empty() ? found : "no space left on the host for disk " + found;
+}
+
+std::string io_error_of(virDomainPtr domain) {
+  const auto full = disks_without_space(domain);
+  return full.empty() ? why_paused(VIR_DOMAIN_PAUSED_IOERROR) : full;
+}
+
 DomainState state_of(virDomainPtr domain, const std::string& instance_id) {
   int state = VIR_DOMAIN_NOSTATE;
   int reason = 0;
@@ -69,6 +89,13 @@ DomainState state_of(virDomainPtr domain, const std::string& instance_id) {
     case VIR_DOMAIN_SHUTDOWN:  // the guest has ended and QEMU is about to
       return {.instance_id = instance_id, .power = Power::running};
     case VIR_DOMAIN_PAUSED:
+      if (reason == VIR_DOMAIN_PAUSED_IOERROR) {
+        return {.instance_id = instance_id,
+                .power = Power::paused,
+                .cause = Cause::io_error,
+                .reason = io_error_of(domain)};
+      }
+      [[fallthrough]];
     case VIR_DOMAIN_PMSUSPENDED:
       return {.instance_id = instance_id,
               .power = Power::paused,
