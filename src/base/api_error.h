@@ -13,14 +13,17 @@ namespace kiln::base {
 
 class ApiError : public std::runtime_error {
  public:
-  ApiError(std::string code, const std::string& message, int http_status = 400)
-      : std::runtime_error(message), code_(std::move(code)), http_status_(http_status) {}
+  // reason: a second, finer code that some services give beside the first (INVALID_BLOCK_TOKEN).
+  ApiError(std::string code, const std::string& message, int http_status = 400, std::string reason = {})
+      : std::runtime_error(message), code_(std::move(code)), reason_(std::move(reason)), http_status_(http_status) {}
 
   const std::string& code() const { return code_; }
+  const std::string& reason() const { return reason_; }
   int http_status() const { return http_status_; }
 
  private:
   std::string code_;
+  std::string reason_;
   int http_status_;
 };
 

@@ -78,8 +78,8 @@ class Compaction {
     // A pack holds an id once; of a base several copies may be alive.
     if (writer_ && (in_writer_.contains(entry.id) || !writer_->fits(record, entry.features.size()))) KILN_TRY(flush());
     if (!writer_) {
-      writer_.emplace(
-          PackHeader{.id = store_.new_pack_id(), .kind = source.kind, .domain = source.domain, .epoch = options_.epoch});
+      writer_.emplace(PackHeader{
+          .id = store_.new_pack_id(), .kind = source.kind, .domain = source.domain, .epoch = options_.epoch});
     }
     writer_->add(entry.id, record, entry.features);
     in_writer_.insert(entry.id);

@@ -1,5 +1,8 @@
 #include "services/dispatch.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/api_error.h"
 #include "base/ids.h"
 #include "base/log.h"
@@ -9,6 +12,7 @@
 #include "services/exchange.h"
 #include "services/identify.h"
 #include "services/request_body.h"
+#include "services/routes.h"
 
 namespace kiln::services {
 
@@ -20,6 +24,7 @@ struct Dispatch::Incoming {
   const std::string id = base::new_uuid();
   const wire::SignedParts parts{.method = http.method, .path = http.path, .query = http.query, .headers = http.headers};
   wire::Params params = {};
+  wire::Labels labels = {};  // of a REST request's path
   std::string action = {};
   std::optional<wire::Claim> claim = {};
   const Service* service = nullptr;
@@ -58,7 +63,7 @@ http::Response Dispatch::answer(http::Request& request) const {
   try {
     response = serve(incoming);
   } catch (const ApiError& error) {
-    failure = {error.code(), error.what(), status_of(error.code(), error.http_status())};
+    failure = {error.code(), error.what(), status_of(error.code(), error.http_status()), error.reason()};
   } catch (const http::ConnectionLost&) {
     failure = {"RequestTimeout", "The body of the request did not arrive.", 400};
   } catch (const std::exception& error) {
@@ -99,8 +104,23 @@ const Operation* Dispatch::identify(Incoming& incoming) const {
   incoming.dialect = incoming.service->dialect;
   if (bad_claim) throw refusal_of(incoming.dialect.protocol, *bad_claim);
   if (bad_params) throw *bad_params;
+  if (incoming.dialect.protocol == wire::Protocol::rest_json) return route(incoming);
   const auto found = operations_.find({incoming.service->name, incoming.action});
   return found == operations_.end() ? nullptr : found->second;
+}
+
+const Operation* Dispatch::route(Incoming& incoming) const {
+  incoming.params = wire::Params::parse(incoming.http.query);
+  for (const auto table : incoming.service->tables) {
+    for (const Operation& operation : table) {
+      auto labels = match_route(operation.route, incoming.http.method, incoming.http.path);
+      if (!labels) continue;
+      incoming.labels = *std::move(labels);
+      incoming.action = operation.name;
+      return &operation;
+    }
+  }
+  return nullptr;
 }
 
 void Dispatch::authenticate_caller(Incoming& incoming, Payload payload) const {
@@ -129,6 +149,11 @@ http::Response Dispatch::serve(Incoming& incoming) const try {
   const Operation* operation = identify(incoming);
   authenticate_caller(incoming, operation != nullptr ? operation->payload : Payload::buffered);
   control::Region& region = find_region(incoming);
+  const bool rest = incoming.dialect.protocol == wire::Protocol::rest_json;
+  if (rest && operation == nullptr) {
+    throw ApiError("UnknownOperationException",
+                   incoming.http.method + " " + incoming.http.path + " is no operation of this web service.", 404);
+  }
   if (incoming.action.empty()) throw ApiError("MissingAction", "The request must contain the parameter Action");
   if (operation == nullptr) {
     throw ApiError("InvalidAction", "The action " + incoming.action + " is not valid for this web service.");
@@ -149,10 +174,20 @@ http::Response Dispatch::serve(Incoming& incoming) const try {
     call.client_token =
         client_token_of(incoming.params, region.name, call.principal.account, call.action, clock_.now());
   }
-  DialectExchange exchange(incoming.dialect, incoming.params, body ? std::string_view() : incoming.http.body);
+  const wire::RestSource bound{.labels = incoming.labels,
+                               .query = incoming.params,
+                               .header = [&](std::string_view name) { return incoming.http.header(name); }};
+  DialectExchange exchange(incoming.dialect, incoming.params, body ? std::string_view() : incoming.http.body,
+                           rest ? &bound : nullptr);
   run(*operation, call, exchange);
-  if (call.streamed_answer) return to_http(std::move(*call.streamed_answer), incoming.id);
-  return to_http(wire::success(incoming.dialect, incoming.action, incoming.id, exchange.content()), incoming.id);
+  if (call.streamed_answer) {
+    std::ranges::move(exchange.headers(), std::back_inserter(call.streamed_answer->headers));
+    return to_http(std::move(*call.streamed_answer), incoming.id);
+  }
+  auto reply = wire::success(incoming.dialect, incoming.action, incoming.id, exchange.content());
+  if (rest) reply.status = operation->route.status;
+  std::ranges::move(exchange.headers(), std::back_inserter(reply.headers));
+  return to_http(std::move(reply), incoming.id);
 } catch (const wire::SignatureError& error) {
   // Of the request, or at the end of a streamed body.
   throw refusal_of(incoming.dialect.protocol, error);

@@ -39,6 +39,8 @@ class Dispatch {
   void run(const Operation& operation, Call& call, Exchange& exchange) const;
   // Null for an action that the service does not have.
   const Operation* identify(Incoming& incoming) const;
+  // The same of a REST service, by method and path.
+  const Operation* route(Incoming& incoming) const;
   void authenticate_caller(Incoming& incoming, Payload payload) const;
   control::Region& find_region(Incoming& incoming) const;
 

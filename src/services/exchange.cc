@@ -18,6 +18,7 @@ using base::ApiError;
 
 void DialectExchange::read(const wire::Type& type, void* request) {
   wire::decode_request(dialect_, params_, body_, type, request);
+  if (rest_ != nullptr) wire::decode_bound(*rest_, type, request);
   bool dry_run = false;
   const auto asked = dialect_.protocol == wire::Protocol::ec2 ? params_.find("DryRun") : std::nullopt;
   if (asked && !wire::parse_scalar(wire::Kind::boolean, *asked, &dry_run)) {
@@ -28,6 +29,7 @@ void DialectExchange::read(const wire::Type& type, void* request) {
 
 void DialectExchange::write(const wire::Type& type, const void* response) {
   content_ = wire::encode_content(dialect_, type, response);
+  if (rest_ != nullptr) wire::encode_bound(type, response, headers_);
 }
 
 http::Response to_http(wire::Reply reply, const std::string& id) {

@@ -24,6 +24,13 @@ enum class Access { reads, writes };
 // piece by piece (Call::body), may be signed UNSIGNED-PAYLOAD, and may answer with bytes (Call::streamed_answer).
 enum class Payload { buffered, streamed };
 
+// Where an operation of a REST service is found; the path is a template: "/snapshots/{snapshotId}/blocks".
+struct Route {
+  std::string_view method = {};
+  std::string_view path = {};
+  int status = 200;  // of success
+};
+
 // One request in the middle of being answered, in the protocol it came in.
 class Exchange {
  public:
@@ -37,6 +44,7 @@ struct Operation {
   std::string_view name;
   Access access;
   Payload payload;
+  Route route;
   const wire::Type& (*request)();
   const wire::Type& (*response)();
   void (*answer)(Call& call, Exchange& exchange);
@@ -59,11 +67,13 @@ struct Handler<handler> {
 };
 
 template <auto handler>
-constexpr Operation operation(std::string_view name, Access access, Payload payload = Payload::buffered) {
+constexpr Operation operation(std::string_view name, Access access, Payload payload = Payload::buffered,
+                              Route route = {}) {
   using H = Handler<handler>;
   return {.name = name,
           .access = access,
           .payload = payload,
+          .route = route,
           .request = wire::type_of<typename H::RequestType>,
           .response = wire::type_of<typename H::ResponseType>,
           .answer = H::answer};

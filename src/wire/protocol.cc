@@ -109,6 +109,10 @@ Reply failure(const Dialect& dialect, std::string_view request_id, const Failure
   }
   reply.body += "\"message\":";
   append_json_text(what.message, reply.body);
+  if (!what.reason.empty()) {
+    reply.body += ",\"Reason\":";
+    append_json_text(what.reason, reply.body);
+  }
   reply.body += '}';
   return reply;
 }

@@ -41,7 +41,8 @@ Reply success(const Dialect& dialect, std::string_view action, std::string_view 
 struct Failure {
   std::string code;
   std::string message;
-  int status = 400;  // 500 and above is our fault: "Receiver"
+  int status = 400;         // 500 and above is our fault: "Receiver"
+  std::string reason = {};  // of rest-json: a finer code beside the first
 };
 Reply failure(const Dialect& dialect, std::string_view request_id, const Failure& what);
 

@@ -17,7 +17,7 @@ const HEAD = `# Compatibility
 Which operations of which AWS services kilnd answers, and which parameters of each it understands. Made from the
 program's own tables and the model of the AWS SDK for JavaScript v3; a test compares it with both.
 
-An operation that is not listed is refused (\`InvalidAction\`). To understand a parameter can mean to refuse it, with
+An operation that is not listed is refused (\`InvalidAction\`, and of REST services \`UnknownOperationException\`). To understand a parameter can mean to refuse it, with
 \`UnsupportedOperation\` and a sentence that says why. Parameters in the last column are ignored.
 `;
 
@@ -49,7 +49,7 @@ const section = (service: Served['service'], all: Served[]): string => {
 describe('compatibility', () => {
   test('docs/compatibility.md lists what is served, and no more', async () => {
     const all = await allServed();
-    const page = HEAD + (['ec2', 'sts'] as const).map((service) => section(service, all)).join('');
+    const page = HEAD + (['ebs', 'ec2', 'sts'] as const).map((service) => section(service, all)).join('');
     if (process.env.KILN_WRITE_DOCS) await writeFile(PAGE, page);
     assert.equal(await readFile(PAGE, 'utf8'), page, 'write it again: KILN_WRITE_DOCS=1 ./dev e2e compatibility');
   });

@@ -6,7 +6,8 @@ import { FAKE, removeRegion, startRegion, stopRegion } from './region.ts';
 
 const ALL = [
   'regions', 'sts', 'errors', 'conformance', 'compatibility', 'keys', 'security_groups', 'network', 'import', 'snapshots',
-  'volumes', 'images', 'tags', 'accounts', 'usage', 'instances', 'guests', 'debian', 'full_disk', 'recovery',
+  'snapshot_blocks', 'volumes', 'images', 'tags', 'accounts', 'usage', 'instances', 'guests', 'debian', 'full_disk',
+  'recovery',
 ];
 
 const names = process.argv.slice(2);

@@ -1,4 +1,5 @@
 // What kilnd serves, by its own word, and what the AWS SDK's model knows of the same operations.
+import * as ebs from '@aws-sdk/client-ebs';
 import * as ec2 from '@aws-sdk/client-ec2';
 import * as sts from '@aws-sdk/client-sts';
 
@@ -11,7 +12,7 @@ export interface Shape {
   members?: { query: string; xml: string; shape: Shape }[];
 }
 export interface Served {
-  service: 'ec2' | 'sts';
+  service: 'ebs' | 'ec2' | 'sts';
   operation: string;
   request: Shape;
   response: Shape;
@@ -48,4 +49,4 @@ export const ec2QueryName: NameOf = (member, traits) =>
   (typeof traits === 'object' && traits.ec2QueryName) || capital(xmlName(member, traits));
 
 // The model of a service: one entry for each of its operations and shapes, by name and a dollar sign.
-export const modelOf = (service: Served['service']): Record<string, Model> => ({ ec2, sts })[service] as never;
+export const modelOf = (service: Served['service']): Record<string, Model> => ({ ebs, ec2, sts })[service] as never;

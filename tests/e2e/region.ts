@@ -1,6 +1,7 @@
 // The region that all tests share: kilnd on a fresh data directory, and a private libvirt around it when there are
 // guests. Started once a run by main.ts. Everything lives below one temporary directory; when this process ends, in
 // whatever way, the pipe that keeps the namespaces alive closes, and all processes in them end.
+import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { STSClient } from '@aws-sdk/client-sts';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -192,6 +193,10 @@ export function ec2(account: string = ACCOUNT, options: ClientOptions = {}): EC2
   let client = clients.get(name);
   if (!client) clients.set(name, (client = new EC2Client(settings(account, options))));
   return client;
+}
+
+export function ebs(account: string = ACCOUNT, options: ClientOptions = {}): EBSClient {
+  return new EBSClient(settings(account, options));
 }
 
 export function sts(account: string = ACCOUNT, options: ClientOptions = {}): STSClient {

@@ -1,0 +1,116 @@
+#include "control/snapshot_blocks.h"
+
+#include <stdexcept>
+
+#include "base/api_error.h"
+#include "base/ids.h"
+#include "blocks/manifest.h"
+#include "catalog/snapshots.h"
+#include "control/block_tokens.h"
+#include "control/snapshots.h"
+
+namespace kiln::control {
+namespace {
+
+using base::ApiError;
+
+// "EBS direct APIs": block tokens are good for seven days, page tokens for one hour.
+constexpr base::Micros block_token_life = base::seconds(7 * 86'400), page_token_life = base::seconds(3600);
+
+[[noreturn]] void refuse(const std::string& why, const std::string& reason) {
+  throw ApiError("ValidationException", why, 400, reason);
+}
+
+struct Source {
+  catalog::Snapshot snapshot;
+  blocks::DiskId disk;
+};
+
+Source source_of(catalog::Txn& txn, const Region& region, const Principal& caller, const std::string& id) {
+  if (!base::is_id("snap", id)) refuse("The snapshot ID '" + id + "' is not valid.", "INVALID_SNAPSHOT_ID");
+  auto row = catalog::find_snapshot(txn, region.name, id);
+  if (!row || row->account != caller.account) {
+    throw ApiError("ResourceNotFoundException", "The snapshot '" + id + "' does not exist.", 404, "SNAPSHOT_NOT_FOUND");
+  }
+  if (row->state != "completed") {
+    refuse("The snapshot '" + id + "' is " + row->state + " and not completed.", "INVALID_SNAPSHOT_ID");
+  }
+  const auto disk = snapshot_disk(txn, region, *row);
+  return {.snapshot = *std::move(row), .disk = disk};
+}
+
+std::string block_purpose(const std::string& snapshot_id, std::uint64_t index) {
+  return "block " + snapshot_id + " " + std::to_string(index);
+}
+
+std::string page_purpose(const BlockQuery& query) {
+  return "page " + query.snapshot_id + " " + query.since_snapshot_id.value_or("-");
+}
+
+void check_query(const BlockQuery& query) {
+  if (query.most < least_blocks_a_page || query.most > most_blocks_a_page) {
+    refuse("maxResults must be between 100 and 10000.", "INVALID_PARAMETER_VALUE");
+  }
+  if (query.since_snapshot_id && *query.since_snapshot_id == query.snapshot_id) {
+    refuse("A snapshot cannot be compared with itself.", "INVALID_SNAPSHOT_ID");
+  }
+}
+
+std::uint64_t first_of_page(const BlockTokens& tokens, const BlockQuery& query, base::Micros now) {
+  if (query.page_token.empty()) return query.first_index;
+  const auto next = tokens.check(page_purpose(query), query.page_token, now);
+  if (!next) refuse("The page token is not valid for this request, or has expired.", "INVALID_PAGE_TOKEN");
+  return *next;
+}
+
+}  // namespace
+
+BlockPage list_blocks(Region& region, const Principal& caller, const BlockQuery& query) {
+  check_query(query);
+  blocks::DiskId before;
+  const auto source = catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
+    auto found = source_of(txn, region, caller, query.snapshot_id);
+    if (query.since_snapshot_id) before = source_of(txn, region, caller, *query.since_snapshot_id).disk;
+    return found;
+  });
+  const BlockTokens tokens(region);
+  const auto now = region.clock.now();
+  const auto first = first_of_page(tokens, query, now);
+  BlockPage page{
+      .blocks = {}, .tokens_end = now + block_token_life, .next_page = {}, .size_gib = source.snapshot.size_gib};
+  const auto token_of = [&](const std::string& snapshot, const blocks::ChunkId& id, std::uint64_t index) {
+    return id.is_null() ? std::string() : tokens.make(block_purpose(snapshot, index), index, page.tokens_end);
+  };
+  const auto walked = blocks::diff_trees(
+      region.store, before.root, source.disk.root, first, [&](const blocks::ChangedChunk& block) -> base::Result<bool> {
+        if (page.blocks.size() == static_cast<std::size_t>(query.most)) {
+          page.next_page = tokens.make(page_purpose(query), block.chunk_index, now + page_token_life);
+          return false;
+        }
+        page.blocks.push_back(
+            {.index = block.chunk_index,
+             .token = token_of(query.snapshot_id, block.after, block.chunk_index),
+             .since_token = token_of(query.since_snapshot_id.value_or(""), block.before, block.chunk_index)});
+        return true;
+      });
+  if (!walked) throw std::runtime_error("listing blocks of " + query.snapshot_id + ": " + walked.error().message());
+  return page;
+}
+
+BlockContent read_block(Region& region, const Principal& caller, const std::string& snapshot_id, std::uint64_t index,
+                        const std::string& token) {
+  const auto source =
+      catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return source_of(txn, region, caller, snapshot_id); });
+  if (!BlockTokens(region).check(block_purpose(snapshot_id, index), token, region.clock.now())) {
+    refuse("The block token is not valid for block " + std::to_string(index) + " of this snapshot, or has expired.",
+           "INVALID_BLOCK_TOKEN");
+  }
+  const auto id = region.store.chunk_id(source.disk, index);
+  if (!id) throw std::runtime_error("block " + std::to_string(index) + ": " + id.error().message());
+  auto bytes = region.store.chunk(*id);
+  if (!bytes) throw std::runtime_error("block " + std::to_string(index) + ": " + bytes.error().message());
+  if (*bytes == nullptr) refuse("The snapshot has no such block.", "INVALID_BLOCK");
+  return {.id = *id, .bytes = *std::move(bytes)};
+}
+
+}  // namespace kiln::control

@@ -1,0 +1,177 @@
+#include "services/ebs/ebs.h"
+
+#include "base/api_error.h"
+#include "base/text.h"
+#include "control/snapshot_blocks.h"
+
+namespace kiln::services::ebs {
+
+struct ListSnapshotBlocksRequest {
+  std::string snapshot_id;
+  std::string next_token;
+  std::optional<int> max_results, starting_block_index;
+};
+struct Block {
+  int block_index = 0;
+  std::string block_token;
+};
+struct ListSnapshotBlocksResponse {
+  std::vector<Block> blocks;
+  wire::Timestamp expiry_time;
+  std::int64_t volume_size = 0;
+  int block_size = 0;
+  std::optional<std::string> next_token;
+};
+
+struct ListChangedBlocksRequest {
+  std::string second_snapshot_id;
+  std::string first_snapshot_id, next_token;
+  std::optional<int> max_results, starting_block_index;
+};
+struct ChangedBlock {
+  int block_index = 0;
+  std::optional<std::string> first_block_token, second_block_token;
+};
+struct ListChangedBlocksResponse {
+  std::vector<ChangedBlock> changed_blocks;
+  wire::Timestamp expiry_time;
+  std::int64_t volume_size = 0;
+  int block_size = 0;
+  std::optional<std::string> next_token;
+};
+
+struct GetSnapshotBlockRequest {
+  std::string snapshot_id;
+  int block_index = 0;
+  std::string block_token;
+};
+struct GetSnapshotBlockResponse {
+  int data_length = 0;
+  std::string checksum, checksum_algorithm;
+};
+
+}  // namespace kiln::services::ebs
+
+KILN_WIRE_IN(kiln::services::ebs::ListSnapshotBlocksRequest, snapshot_id, kiln::wire::In::uri, "snapshotId")
+KILN_WIRE_IN(kiln::services::ebs::ListSnapshotBlocksRequest, next_token, kiln::wire::In::query, "pageToken")
+KILN_WIRE_IN(kiln::services::ebs::ListSnapshotBlocksRequest, max_results, kiln::wire::In::query, "maxResults")
+KILN_WIRE_IN(kiln::services::ebs::ListSnapshotBlocksRequest, starting_block_index, kiln::wire::In::query,
+             "startingBlockIndex")
+KILN_WIRE(kiln::services::ebs::ListSnapshotBlocksRequest, snapshot_id, next_token, max_results, starting_block_index)
+KILN_WIRE(kiln::services::ebs::Block, block_index, block_token)
+KILN_WIRE(kiln::services::ebs::ListSnapshotBlocksResponse, blocks, expiry_time, volume_size, block_size, next_token)
+
+KILN_WIRE_IN(kiln::services::ebs::ListChangedBlocksRequest, second_snapshot_id, kiln::wire::In::uri, "secondSnapshotId")
+KILN_WIRE_IN(kiln::services::ebs::ListChangedBlocksRequest, first_snapshot_id, kiln::wire::In::query, "firstSnapshotId")
+KILN_WIRE_IN(kiln::services::ebs::ListChangedBlocksRequest, next_token, kiln::wire::In::query, "pageToken")
+KILN_WIRE_IN(kiln::services::ebs::ListChangedBlocksRequest, max_results, kiln::wire::In::query, "maxResults")
+KILN_WIRE_IN(kiln::services::ebs::ListChangedBlocksRequest, starting_block_index, kiln::wire::In::query,
+             "startingBlockIndex")
+KILN_WIRE(kiln::services::ebs::ListChangedBlocksRequest, second_snapshot_id, first_snapshot_id, next_token, max_results,
+          starting_block_index)
+KILN_WIRE(kiln::services::ebs::ChangedBlock, block_index, first_block_token, second_block_token)
+KILN_WIRE(kiln::services::ebs::ListChangedBlocksResponse, changed_blocks, expiry_time, volume_size, block_size,
+          next_token)
+
+KILN_WIRE_IN(kiln::services::ebs::GetSnapshotBlockRequest, snapshot_id, kiln::wire::In::uri, "snapshotId")
+KILN_WIRE_IN(kiln::services::ebs::GetSnapshotBlockRequest, block_index, kiln::wire::In::uri, "blockIndex")
+KILN_WIRE_IN(kiln::services::ebs::GetSnapshotBlockRequest, block_token, kiln::wire::In::query, "blockToken")
+KILN_WIRE(kiln::services::ebs::GetSnapshotBlockRequest, snapshot_id, block_index, block_token)
+KILN_WIRE_IN(kiln::services::ebs::GetSnapshotBlockResponse, data_length, kiln::wire::In::header, "x-amz-Data-Length")
+KILN_WIRE_IN(kiln::services::ebs::GetSnapshotBlockResponse, checksum, kiln::wire::In::header, "x-amz-Checksum")
+KILN_WIRE_IN(kiln::services::ebs::GetSnapshotBlockResponse, checksum_algorithm, kiln::wire::In::header,
+             "x-amz-Checksum-Algorithm")
+KILN_WIRE(kiln::services::ebs::GetSnapshotBlockResponse, data_length, checksum, checksum_algorithm)
+
+namespace kiln::services::ebs {
+namespace {
+
+constexpr int block_size = blocks::chunk_bytes;
+
+[[noreturn]] void refuse(const std::string& why, const std::string& reason) {
+  throw base::ApiError("ValidationException", why, 400, reason);
+}
+
+std::uint64_t index_of(int index) {
+  if (index < 0) refuse("A block index cannot be negative.", "INVALID_PARAMETER_VALUE");
+  return static_cast<std::uint64_t>(index);
+}
+
+std::optional<std::string> unless_empty(std::string text) {
+  return text.empty() ? std::nullopt : std::optional(std::move(text));
+}
+
+// What both listings are asked and answer alike.
+template <class Request>
+control::BlockPage page_of(Call& call, const Request& request, const std::string& snapshot_id,
+                           std::optional<std::string> since) {
+  return control::list_blocks(call.region, call.principal,
+                              {.snapshot_id = snapshot_id,
+                               .since_snapshot_id = std::move(since),
+                               .first_index = index_of(request.starting_block_index.value_or(0)),
+                               .most = request.max_results.value_or(control::most_blocks_a_page),
+                               .page_token = request.next_token});
+}
+
+ListSnapshotBlocksResponse list_snapshot_blocks(Call& call, const ListSnapshotBlocksRequest& request) {
+  auto page = page_of(call, request, request.snapshot_id, {});
+  ListSnapshotBlocksResponse response{.blocks = {},
+                                      .expiry_time = {page.tokens_end},
+                                      .volume_size = page.size_gib,
+                                      .block_size = block_size,
+                                      .next_token = unless_empty(std::move(page.next_page))};
+  for (auto& block : page.blocks) {
+    response.blocks.push_back({.block_index = static_cast<int>(block.index), .block_token = std::move(block.token)});
+  }
+  return response;
+}
+
+ListChangedBlocksResponse list_changed_blocks(Call& call, const ListChangedBlocksRequest& request) {
+  if (request.first_snapshot_id.empty()) {
+    refuse("firstSnapshotId says which snapshot to compare with, and is missing.", "INVALID_SNAPSHOT_ID");
+  }
+  auto page = page_of(call, request, request.second_snapshot_id, request.first_snapshot_id);
+  ListChangedBlocksResponse response{.changed_blocks = {},
+                                     .expiry_time = {page.tokens_end},
+                                     .volume_size = page.size_gib,
+                                     .block_size = block_size,
+                                     .next_token = unless_empty(std::move(page.next_page))};
+  for (auto& block : page.blocks) {
+    response.changed_blocks.push_back({.block_index = static_cast<int>(block.index),
+                                       .first_block_token = unless_empty(std::move(block.since_token)),
+                                       .second_block_token = unless_empty(std::move(block.token))});
+  }
+  return response;
+}
+
+GetSnapshotBlockResponse get_snapshot_block(Call& call, const GetSnapshotBlockRequest& request) {
+  const auto block = control::read_block(call.region, call.principal, request.snapshot_id,
+                                         index_of(request.block_index), request.block_token);
+  call.streamed_answer = {.headers = {},
+                          .length = blocks::chunk_bytes,
+                          .write = [bytes = block.bytes](http::BodyWriter& out) { out.write(*bytes); }};
+  const auto& digest = block.id.bytes;
+  return {.data_length = block_size,
+          .checksum = base::to_base64({reinterpret_cast<const char*>(digest.data()), digest.size()}),
+          .checksum_algorithm = "SHA256"};
+}
+
+constexpr Operation operations[] = {
+    operation<list_snapshot_blocks>("ListSnapshotBlocks", Access::reads, Payload::buffered,
+                                    {"GET", "/snapshots/{snapshotId}/blocks"}),
+    operation<list_changed_blocks>("ListChangedBlocks", Access::reads, Payload::buffered,
+                                   {"GET", "/snapshots/{secondSnapshotId}/changedblocks"}),
+    operation<get_snapshot_block>("GetSnapshotBlock", Access::reads, Payload::streamed,
+                                  {"GET", "/snapshots/{snapshotId}/blocks/{blockIndex}"}),
+};
+
+}  // namespace
+
+Service service() {
+  return {.name = "ebs",
+          .version = "2019-11-02",
+          .dialect = {.protocol = wire::Protocol::rest_json},
+          .tables = {operations}};
+}
+
+}  // namespace kiln::services::ebs
