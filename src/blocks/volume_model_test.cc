@@ -2,9 +2,9 @@
 //
 // A few volumes are written, trimmed, zeroed, flushed, cut (several at one point in time), uploaded, cloned, grown and
 // removed; in the middle of anything the process is killed or the power goes, and again while it recovers. Every write
-// has a stamp of its own, in each of its sectors. Held to be true after every crash: what a flush covered is there; each
-// sector is as it was or as it was written; what was read once after a recovery stays; a cut is the disk as it was at the
-// cut or is not there; a volume that was created, grown or removed stays so.
+// has a stamp of its own, in each of its sectors. Held to be true after every crash: what a flush covered is there;
+// each sector is as it was or as it was written; what was read once after a recovery stays; a cut is the disk as it was
+// at the cut or is not there; a volume that was created, grown or removed stays so.
 //
 // KILN_SEED=n runs a seed again; KILN_LONG=1 goes on until 10,000 kills and 1,000 power cuts have been survived.
 

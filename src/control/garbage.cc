@@ -117,8 +117,8 @@ struct Stray {
 };
 
 // Packs that are in no row, or in that of a deleted one: an upload that was ended while it wrote, or a catalog that is
-// older than the store. The packs are listed before the rows are read, and a row comes before its pack. Files as well as
-// what the index knows: it forgets a pack first, and the process may end, or the power go, before its file is gone.
+// older than the store. The packs are listed before the rows are read, and a row comes before its pack. Files as well
+// as what the index knows: it forgets a pack first, and the process may end, or the power go, before its file is gone.
 std::vector<Stray> strays(Region& region) {
   const auto indexed = region.store.packs();
   if (!indexed) throw std::runtime_error("the packs of the store: " + indexed.error().message());
