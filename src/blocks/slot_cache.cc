@@ -199,7 +199,7 @@ Status SlotCache::make_room(const Path& group) {
   }
   if (slots.size() < most_slots_of_a_group_) return {};
   const auto start = std::stoull(base::random_hex(8), nullptr, 16) % slots.size();
-  std::ranges::rotate(slots, slots.begin() + static_cast<std::ptrdiff_t>(start));
+  std::rotate(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(start), slots.end());
   auto excess = slots.size() - most_slots_of_a_group_ + 1;
   for (const bool all : {false, true}) {
     for (auto slot = slots.begin(); excess > 0 && slot != slots.end();) {

@@ -281,7 +281,8 @@ Result<Bytes> Store::load(const Digest& id, RecordKind kind) {
     for (const auto& location : *found) {
       if (condemned_.contains(location.pack)) condemned.insert(location.pack);
     }
-    std::ranges::stable_partition(*found, [&](const auto& place) { return !condemned.contains(place.pack); });
+    std::stable_partition(found->begin(), found->end(),
+                          [&](const auto& place) { return !condemned.contains(place.pack); });
     for (const auto& location : *found) {
       if (location.kind != kind) continue;
       auto plain = read_at(location, id);

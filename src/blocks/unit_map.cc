@@ -119,7 +119,7 @@ ChunkUnits units_of(std::span<const std::byte> chunk) {
     const auto hash = base::xxh3_64(bytes);
     units.hashes[unit] = hash;
     const auto [first, is_new] = literals.try_emplace(hash, static_cast<std::uint8_t>(unit));
-    const auto same = [&] {
+    const auto same = [&, first = first] {  // clang 14 captures no structured binding
       return std::memcmp(chunk.data() + first->second * unit_bytes, bytes.data(), unit_bytes) == 0;
     };
     units.map[unit] =
