@@ -11,6 +11,7 @@
 
 extern "C" {
 int fuzz_blocks_record(const std::uint8_t* data, std::size_t size);
+int fuzz_blocks_chunk(const std::uint8_t* data, std::size_t size);
 int fuzz_blocks_pack(const std::uint8_t* data, std::size_t size);
 int fuzz_blocks_node(const std::uint8_t* data, std::size_t size);
 int fuzz_blocks_slot_head(const std::uint8_t* data, std::size_t size);
@@ -84,6 +85,67 @@ TEST(Decoders, damaged_records_are_refused_or_are_what_they_say) {
     }
   }
   run(fuzz_blocks_record, records, 1500);
+}
+
+// As the target's units of bases are: of the base that begins with this byte.
+base::Bytes unit_of_base(std::uint8_t first, std::uint8_t unit) {
+  return base::Bytes(unit_bytes, static_cast<std::byte>(first ^ unit));
+}
+
+class FixedUnits final : public BaseUnits {
+ public:
+  base::Status read(const base::Digest& base, std::span<const UnitRead> units) override {
+    for (const auto& [unit, to] : units) {
+      const auto bytes = unit_of_base(std::to_integer<std::uint8_t>(base.bytes[0]), unit);
+      std::ranges::copy(bytes, to);
+    }
+    return {};
+  }
+};
+
+// A chunk of all kinds of units, of which two bases hold some.
+base::Bytes record_of_all_kinds(std::size_t literals) {
+  base::Bytes plain(chunk_bytes);
+  UnitMap map{};
+  std::vector<base::Digest> bases(2);
+  std::mt19937_64 random(literals);
+  for (std::size_t unit = 0; unit < units_per_chunk; ++unit) {
+    const auto out = std::span(plain).subspan(unit * unit_bytes, unit_bytes);
+    if (unit < literals) {
+      for (std::size_t i = 0; i < unit_bytes; i += 8) {
+        const std::uint64_t word = i < 256 ? random() : unit;
+        std::memcpy(out.data() + i, &word, sizeof word);
+      }
+      map[unit] = {.kind = UnitSource::Kind::literal};
+    } else if (unit % 3 == 0) {
+      map[unit] = {.kind = UnitSource::Kind::own, .unit = static_cast<std::uint8_t>(unit % literals)};
+      std::ranges::copy(std::span(plain).subspan(unit % literals * unit_bytes, unit_bytes), out.begin());
+    } else if (unit % 3 == 1) {
+      const auto base = static_cast<std::uint8_t>(unit / 8 % 2);
+      map[unit] = {.kind = UnitSource::Kind::base, .base = base, .unit = static_cast<std::uint8_t>(unit / 2)};
+      std::ranges::copy(unit_of_base(static_cast<std::uint8_t>(base + 1), map[unit].unit), out.begin());
+    }
+  }
+  bases[0].bytes[0] = std::byte{1};
+  bases[1].bytes[0] = std::byte{2};
+  FixedUnits units;
+  RecordEncoder encoder(min_zstd_level);
+  const auto record = encoder.encode_chunk(base::sha256(plain), plain, map, bases, &units);
+  EXPECT_TRUE(record) << testing::why(record);
+  return record ? *record : base::Bytes();
+}
+
+TEST(Decoders, damaged_chunks_with_bases_are_refused_or_are_what_they_say) {
+  std::vector<Input> inputs;
+  for (const std::size_t literals : {1, 20, 60}) {
+    const auto record = record_of_all_kinds(literals);
+    inputs.push_back(bytes_of(record));
+    // The payload alone, as the target takes it: the length of frames, the number of bases, the payload.
+    auto payload = bytes_of(std::span(record).subspan(record_header_bytes + 2 * 32));
+    payload.insert(payload.begin(), {default_frame_log2 - min_frame_log2, 2});
+    inputs.push_back(std::move(payload));
+  }
+  run(fuzz_blocks_chunk, inputs, 700);
 }
 
 TEST(Decoders, damaged_nodes_are_refused_or_encode_to_themselves) {
