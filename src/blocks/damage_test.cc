@@ -1,5 +1,5 @@
-// A store whose files are not what was written: bits flipped, ends missing, files in each other's place. Whatever it is,
-// a chunk is read as it was or the answer is an error that names it; a scrub finds it; nothing crashes.
+// A store whose files are not what was written: bits flipped, ends missing, files in each other's place. Whatever it
+// is, a chunk is read as it was or the answer is an error that names it; a scrub finds it; nothing crashes.
 //
 // KILN_SEED=n runs the random part again; KILN_LONG=1 makes it 5,000 cases.
 
@@ -361,7 +361,8 @@ TEST_F(Damage, a_format_that_is_not_ours_is_refused_and_a_list_or_marker_that_is
   std::filesystem::remove_all(condemned);
 }
 
-// LMDB maps its file and is trusted with it; what stands in the index is not: it leads to records that say what they are.
+// LMDB maps its file and is trusted with it; what stands in the index is not: it leads to records that say what they
+// are.
 TEST_F(Damage, an_index_of_another_store_leads_to_nothing_that_is_served) {
   const TestDirectory other;
   {
