@@ -1,10 +1,10 @@
-// Several guests' threads write two volumes at once, to sectors of their own in units that they share, while the volumes
-// are flushed and cut; then the process is killed or the power goes in the middle of all of them.
+// Several guests' threads write two volumes at once, to sectors of their own in units that they share, while the
+// volumes are flushed and cut; then the process is killed or the power goes in the middle of all of them.
 //
 // Each thread writes stamp k to A and, when that is answered, to B. So after every crash each sector holds what the
 // thread that owns it was told, or what it had asked for last; of two volumes cut together B never holds a stamp of a
-// thread that A does not. The order of the threads is the kernel's: a seed chooses the work and the moment of the crash,
-// and does not bring back a failure for certain. KILN_LONG=1 makes it 2,000 crashes.
+// thread that A does not. The order of the threads is the kernel's: a seed chooses the work and the moment of the
+// crash, and does not bring back a failure for certain. KILN_LONG=1 makes it 2,000 crashes.
 
 #include <gtest/gtest.h>
 

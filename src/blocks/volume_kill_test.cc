@@ -1,6 +1,6 @@
 // What is asked of volumes that are in use, killed before every call that changes something: a cut of two volumes, its
-// undoing, growing, a flush, and opening with a log that is rewritten. After a death of the process and after a power cut,
-// and with a second death while the volumes are opened again.
+// undoing, growing, a flush, and opening with a log that is rewritten. After a death of the process and after a power
+// cut, and with a second death while the volumes are opened again.
 
 #include <gtest/gtest.h>
 
