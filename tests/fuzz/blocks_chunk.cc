@@ -1,5 +1,5 @@
-// A chunk's record and its payload from anywhere, with bases that hold what they hold: the map is one of units that there
-// are, a chunk is what its id names or refused, units are read alone as they are read with the rest.
+// A chunk's record and its payload from anywhere, with bases that hold what they hold: the map is one of units that
+// there are, a chunk is what its id names or refused, units are read alone as they are read with the rest.
 
 #include <algorithm>
 #include <array>
