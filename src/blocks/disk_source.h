@@ -27,6 +27,8 @@ class DiskSource {
   // The bytes of a chunk from offset on; offset + out.size() is at most chunk_bytes. A source that keeps chunks on a
   // local disk reads no more of them than this.
   virtual base::Status read_chunk(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out);
+  // The chunk if it is in memory anyway, else null; counts as a use of it.
+  virtual ChunkBytes held(const ChunkId&) { return nullptr; }
 };
 
 }  // namespace kiln::blocks

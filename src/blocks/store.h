@@ -58,6 +58,7 @@ class Store final : public DiskSource, public NodeSource {
   base::Result<ChunkId> chunk_id(const DiskId& disk, std::uint64_t chunk_index) override;
   base::Result<ChunkBytes> chunk(const ChunkId& id) override;
   base::Status read_chunk(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out) override;
+  ChunkBytes held(const ChunkId& id) override { return chunks_.find(id); }
   base::Result<NodePtr> node(const NodeId& id, unsigned level) override;
 
   // The bytes of disk from offset on; Fault::invalid past its end.

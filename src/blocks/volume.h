@@ -32,7 +32,7 @@
 
 #include "base/files.h"
 #include "base/mutex.h"
-#include "blocks/chunk_id_memo.h"
+#include "blocks/chunk_memo.h"
 #include "blocks/disk_source.h"
 #include "blocks/generation.h"
 #include "blocks/volume_file.h"
@@ -127,7 +127,7 @@ class Volume {
   Piece piece(std::uint64_t offset, std::uint64_t end) KILN_REQUIRES(mutex_);
   std::vector<Piece> pieces(base::Extent range) KILN_REQUIRES(mutex_);
   base::Status read_pieces(std::span<const Piece> pieces, std::uint64_t offset, std::span<std::byte> out);
-  base::Result<ChunkId> base_chunk(const DiskId& base, std::uint64_t chunk_index);
+  base::Result<ChunkMemo::Known> base_chunk(const DiskId& base, std::uint64_t chunk_index);
   base::Status read_base(const DiskId& base, std::uint64_t offset, std::span<std::byte> out);
   base::Status write_units(Generation& generation, std::uint64_t offset, std::span<const std::byte> bytes);
   base::Status zero_units(Generation& generation, UnitRange range);
@@ -150,7 +150,7 @@ class Volume {
   DiskSource& source_;
   const VolumeOptions options_;
   const std::string name_;
-  ChunkIdMemo base_ids_;
+  ChunkMemo base_chunks_;
 
   base::Mutex meta_mutex_;
   VolumeFile file_ KILN_GUARDED_BY(meta_mutex_);

@@ -146,22 +146,29 @@ Status Volume::read_pieces(std::span<const Piece> pieces, std::uint64_t offset, 
   return {};
 }
 
-Result<ChunkId> Volume::base_chunk(const DiskId& base, std::uint64_t chunk_index) {
-  if (auto known = base_ids_.find(base, chunk_index)) return *known;
+Result<ChunkMemo::Known> Volume::base_chunk(const DiskId& base, std::uint64_t chunk_index) {
+  if (auto known = base_chunks_.find(base, chunk_index)) return *std::move(known);
   const auto id = source_.chunk_id(base, chunk_index);
-  if (id) base_ids_.keep(base, chunk_index, *id);
-  return id;
+  if (!id) return id.error();
+  base_chunks_.keep(base, chunk_index, *id, nullptr);
+  return ChunkMemo::Known{.id = *id, .bytes = nullptr};
 }
 
 Status Volume::read_base(const DiskId& base, std::uint64_t offset, std::span<std::byte> out) {
   while (!out.empty()) {
     const auto in_chunk = offset % chunk_bytes;
-    const auto count = std::min<std::uint64_t>(chunk_bytes - in_chunk, out.size());
-    const auto id = base_chunk(base, offset / chunk_bytes);
-    if (!id) return id.error();
-    KILN_TRY(source_.read_chunk(*id, in_chunk, out.first(count)));
-    offset += count;
-    out = out.subspan(count);
+    const auto part = out.first(std::min<std::size_t>(chunk_bytes - in_chunk, out.size()));
+    const auto index = offset / chunk_bytes;
+    const auto known = base_chunk(base, index);
+    if (!known) return known.error();
+    if (known->bytes) {
+      std::memcpy(part.data(), known->bytes->data() + in_chunk, part.size());
+    } else {
+      KILN_TRY(source_.read_chunk(known->id, in_chunk, part));
+      if (const auto bytes = source_.held(known->id)) base_chunks_.keep(base, index, known->id, bytes);
+    }
+    offset += part.size();
+    out = out.subspan(part.size());
   }
   return {};
 }
@@ -321,10 +328,10 @@ Status Volume::prefetch(Extent range) {
   for (const auto& piece : found) {
     if (piece.place == Piece::Place::base) {
       for (auto chunk = offset / chunk_bytes; chunk * chunk_bytes < offset + piece.length; ++chunk) {
-        const auto id = base_chunk(piece.base, chunk);
-        if (!id) return id.error();
-        if (id->is_null()) continue;
-        if (const auto bytes = source_.chunk(*id); !bytes) return bytes.error();
+        const auto known = base_chunk(piece.base, chunk);
+        if (!known) return known.error();
+        if (known->id.is_null() || known->bytes) continue;
+        if (const auto bytes = source_.chunk(known->id); !bytes) return bytes.error();
       }
     }
     offset += piece.length;
