@@ -156,6 +156,20 @@ TEST(BaseSearch, a_base_whose_pack_is_condemned_before_the_commit_is_kept_by_a_c
   expect_chunks(directory.path(), made->disk, moved);
 }
 
+TEST(BaseSearch, a_base_in_an_earlier_pack_of_the_session_is_no_pack_of_others) {
+  const TestDirectory directory;
+  const auto store = open_store(directory.path());
+  // More than a pack, and much more than is kept of bases.
+  std::vector<Bytes> chunks;
+  for (std::uint64_t n = 0; n < 40; ++n) chunks.push_back(chunk_of(series(n * 1000, 128)));
+  chunks.push_back(chunk_of(series(5, 128)));
+  const auto made = store_chunks(*store, chunks, {.base_cache_bytes = 2 * chunk_bytes});
+  EXPECT_GT(made.stats.referenced_bytes, 0u);
+  EXPECT_GT(made.packs_written.size(), 2u);
+  EXPECT_TRUE(made.packs_referenced.empty());
+  expect_chunks(directory.path(), made.disk, chunks);
+}
+
 TEST(BaseSearch, a_condemned_base_that_is_a_chunk_of_the_disk_too_is_kept_twice_in_two_packs) {
   const TestDirectory directory;
   const auto store = open_store(directory.path());

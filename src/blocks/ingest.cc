@@ -441,6 +441,8 @@ Ingested Ingest::Session::result() {
     if (known.pack) made.packs_referenced.insert(*known.pack);
   }
   for (const auto& [id, pack] : foreign_bases_) made.packs_referenced.insert(pack);
+  // A base may lie in a pack that the session itself has written meanwhile.
+  for (const auto& own : packs_begun_) made.packs_referenced.erase(own);
   return made;
 }
 
