@@ -1,6 +1,6 @@
 // kiln-bench-store: the block engine as a backup tool, for ./dev bench store.
 //
-//   put STORE FILE [LEVEL]       stores a raw disk; LEVEL of zstd, 3 as imports have it
+//   put STORE FILE               stores a raw disk
 //   get STORE ROOT SIZE FILE     writes it out again
 //   reads STORE ROOT SIZE        decodes every chunk ROUNDS times; times those with bases and those without apart
 //
@@ -52,13 +52,13 @@ DiskId disk_of(const std::string& root, const std::string& size) {
   return {.root = base::Digest::from_hex(root).value(), .size_bytes = std::stoull(size)};
 }
 
-void put(const std::string& directory, const std::string& path, int level) {
+void put(const std::string& directory, const std::string& path) {
   const auto start = Clock::now();
   const auto store = open_store(directory, blocks::Access::write);
   const base::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) throw std::runtime_error("cannot open " + path);
   const auto size = static_cast<std::uint64_t>(::lseek(file.get(), 0, SEEK_END));
-  blocks::Ingest ingest(*store, {.session = "bench", .level = level});
+  blocks::Ingest ingest(*store, {.session = "bench"});
   base::Bytes buffer(chunk_bytes);
   for (off_t at = 0; (at = ::lseek(file.get(), at, SEEK_DATA)) >= 0;) {
     const auto index = static_cast<std::uint64_t>(at) / chunk_bytes;
@@ -118,8 +118,7 @@ int run(const std::vector<std::string>& words) {
     return words.size() == arguments + 1 && words[0] == command;
   };
   try {
-    if (is("put", 2)) return put(words[1], words[2], 3), 0;
-    if (is("put", 3)) return put(words[1], words[2], std::stoi(words[3])), 0;
+    if (is("put", 2)) return put(words[1], words[2]), 0;
     if (is("get", 4)) return get(words[1], disk_of(words[2], words[3]), words[4]), 0;
     if (is("reads", 3)) return reads(words[1], disk_of(words[2], words[3])), 0;
   } catch (const std::exception& failure) {

@@ -26,12 +26,13 @@ std::span<const std::byte> unit_of(std::span<const std::byte> chunk, std::size_t
   return chunk.subspan(unit * unit_bytes, unit_bytes);
 }
 
-BaseChunk base_of(const ChunkId& id, std::vector<std::uint8_t> units, Bytes literals) {
-  BaseChunk made{.id = id, .pack = {}, .units = std::move(units), .literals = std::move(literals), .found = {}};
-  for (std::size_t i = 0; i < made.units.size(); ++i) {
-    made.found.emplace(base::xxh3_64(unit_of(made.literals, i)), static_cast<std::uint8_t>(i));
-  }
-  return made;
+using PlaceByHash = std::vector<std::pair<std::uint64_t, std::uint8_t>>;
+
+BasePtr base_of(const ChunkId& id, std::optional<PackId> pack, std::vector<std::uint8_t> units, Bytes literals,
+                PlaceByHash found) {
+  std::ranges::sort(found);
+  return std::make_shared<const BaseChunk>(BaseChunk{
+      .id = id, .pack = pack, .units = std::move(units), .literals = std::move(literals), .found = std::move(found)});
 }
 
 // The units of chunk that are still literals and that the base holds, told to use(unit of chunk, unit of base).
@@ -41,8 +42,8 @@ unsigned match(std::span<const std::byte> chunk, const ChunkUnits& units, const 
   unsigned matches = 0;
   for (std::size_t unit = 0; unit < units_per_chunk; ++unit) {
     if (map[unit].kind != Kind::literal) continue;
-    const auto found = base.found.find(units.hashes[unit]);
-    if (found == base.found.end()) continue;
+    const auto found = std::ranges::lower_bound(base.found, std::pair(units.hashes[unit], std::uint8_t{0}));
+    if (found == base.found.end() || found->first != units.hashes[unit]) continue;
     const auto theirs = unit_of(base.literals, found->second);
     if (std::memcmp(theirs.data(), chunk.data() + unit * unit_bytes, unit_bytes) != 0) continue;
     use(unit, base.units[found->second]);
@@ -142,9 +143,11 @@ Result<BasePtr> BaseSearch::load(const ChunkId& id) {
     if (place.kind != RecordKind::chunk || !*may) continue;
     auto held = store_.literals_at(place, id);
     if (!held) continue;
-    auto made = base_of(id, std::move(held->units), std::move(held->bytes));
-    made.pack = place.pack;
-    return BasePtr(std::make_shared<const BaseChunk>(std::move(made)));
+    PlaceByHash found;
+    for (std::size_t i = 0; i < held->units.size(); ++i) {
+      found.emplace_back(base::xxh3_64(unit_of(held->bytes, i)), static_cast<std::uint8_t>(i));
+    }
+    return base_of(id, place.pack, std::move(held->units), std::move(held->bytes), std::move(found));
   }
   return Error(Fault::not_found, "no usable copy");
 }
@@ -155,14 +158,16 @@ void BaseSearch::remember(const ChunkId& id, std::span<const std::byte> chunk, c
   if (features.empty() || most_recent_ == 0) return;
   std::vector<std::uint8_t> held;
   Bytes literals;
+  literals.reserve(count_literals(map) * unit_bytes);
+  PlaceByHash found;
   for (std::size_t unit = 0; unit < map.size(); ++unit) {
     if (map[unit].kind != Kind::literal) continue;
+    found.emplace_back(units.hashes[unit], static_cast<std::uint8_t>(held.size()));
     held.push_back(static_cast<std::uint8_t>(unit));
     base::append(literals, unit_of(chunk, unit));
   }
-  const auto kept = cache_.get(id, [&]() -> Result<BasePtr> {
-    return BasePtr(std::make_shared<const BaseChunk>(base_of(id, std::move(held), std::move(literals))));
-  });
+  const auto kept = cache_.get(
+      id, [&]() -> Result<BasePtr> { return base_of(id, {}, std::move(held), std::move(literals), std::move(found)); });
   if (!kept) return;
   Lock lock(mutex_);
   for (const auto feature : features) recent_features_[feature] = id;

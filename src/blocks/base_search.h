@@ -29,8 +29,8 @@ struct BaseChunk {
   ChunkId id;
   std::optional<PackId> pack;  // none: a pack of this session
   std::vector<std::uint8_t> units;
-  base::Bytes literals;                                   // of those units, in their order
-  std::unordered_map<std::uint64_t, std::uint8_t> found;  // from a unit's XXH3-64 to its place in units
+  base::Bytes literals;                                       // of those units, in their order
+  std::vector<std::pair<std::uint64_t, std::uint8_t>> found;  // a unit's XXH3-64 and its place in units, ascending
 };
 using BasePtr = std::shared_ptr<const BaseChunk>;
 

@@ -135,8 +135,10 @@ Status fill_chunk(const ChunkPayload& payload, std::span<std::byte> chunk) {
     }
   }
   for (std::size_t unit = 0; unit < units_per_chunk; ++unit) {
+    const auto to = chunk.subspan(unit * unit_bytes, unit_bytes);
+    if (payload.map[unit].kind == Kind::zero) std::ranges::fill(to, std::byte{});
     if (payload.map[unit].kind != Kind::own) continue;
-    std::memcpy(chunk.data() + unit * unit_bytes, chunk.data() + payload.map[unit].unit * unit_bytes, unit_bytes);
+    std::memcpy(to.data(), chunk.data() + payload.map[unit].unit * unit_bytes, unit_bytes);
   }
   return {};
 }

@@ -43,7 +43,7 @@ base::Result<ChunkPayload> parse_chunk_payload(std::span<const std::byte> payloa
 // The units that the payload holds itself, literals or zeros; decodes only the frames they lie in. Fault::not_found
 // when one of them is a reference to a base. The order of units ascends.
 base::Status read_units(const ChunkPayload& payload, std::span<const UnitRead> units);
-// All units but those of bases, which stay as they are in chunk; chunk is chunk_bytes of zeros before.
+// All units of a chunk, of chunk_bytes, but those of bases, which stay as they are.
 base::Status fill_chunk(const ChunkPayload& payload, std::span<std::byte> chunk);
 
 // One zstd frame that must hold out.size() bytes exactly; bytes as they are when they are as many.

@@ -129,8 +129,7 @@ base::Bytes record_of_all_kinds(std::size_t literals) {
   bases[0].bytes[0] = std::byte{1};
   bases[1].bytes[0] = std::byte{2};
   FixedUnits units;
-  RecordEncoder encoder(min_zstd_level);
-  const auto record = encoder.encode_chunk(base::sha256(plain), plain, map, bases, &units);
+  const auto record = RecordEncoder().encode_chunk({RecordKind::chunk, plain}, map, bases, &units);
   EXPECT_TRUE(record) << testing::why(record);
   return record ? *record : base::Bytes();
 }

@@ -91,20 +91,20 @@ Bytes read_golden(const PackId& id) {
 }
 
 void write_golden() {
-  RecordEncoder encoder(3);
+  RecordEncoder encoder;
   PackWriter data({.id = data_pack_id, .kind = PackKind::data, .epoch = 42});
   for (const std::uint64_t n : {1, 2}) {
     const auto plain = golden_chunk(n);
-    data.add(base::sha256(plain), *encoder.encode(RecordKind::chunk, base::sha256(plain), plain), {n, n + 1});
+    data.add(base::sha256(plain), *encoder.encode({RecordKind::chunk, plain}), {n, n + 1});
   }
   const auto plain = referring_chunk();
   const std::vector bases{base::sha256(golden_chunk(1))};
   GoldenBase base;
-  data.add(base::sha256(plain), *encoder.encode_chunk(base::sha256(plain), plain, referring_map(), bases, &base), {7});
+  data.add(base::sha256(plain), *encoder.encode_chunk({RecordKind::chunk, plain}, referring_map(), bases, &base), {7});
   PackWriter nodes({.id = node_pack_id, .kind = PackKind::nodes, .epoch = 43});
   for (const auto& node : GoldenTree().nodes) {
     const auto encoded = encode_node(node);
-    nodes.add(base::sha256(encoded), *encoder.encode(RecordKind::node, base::sha256(encoded), encoded));
+    nodes.add(base::sha256(encoded), *encoder.encode({RecordKind::node, encoded}));
   }
   for (auto* writer : {&data, &nodes}) {
     const auto pack = std::move(*writer).finish();
@@ -167,7 +167,7 @@ TEST(Golden, a_raw_record_is_encoded_to_the_same_bytes) {
   ASSERT_NE(entry, nullptr);
   const auto record = std::span(bytes).subspan(entry->offset, entry->length);
   EXPECT_EQ(parse_record(record)->header.codec, Codec::raw);
-  const auto again = RecordEncoder(3).encode(RecordKind::node, id, plain);
+  const auto again = RecordEncoder().encode({RecordKind::node, plain});
   ASSERT_TRUE(again);
   EXPECT_TRUE(std::ranges::equal(*again, record));
 }

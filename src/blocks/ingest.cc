@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 #include <new>
 #include <system_error>
 
@@ -30,6 +29,8 @@ std::size_t bytes_before_zeros(std::span<const std::byte> bytes) {
 
 }  // namespace
 
+unsigned ingest_threads() { return std::thread::hardware_concurrency() + 1; }
+
 Ingest::Session::Session(Store& store, IngestOptions options)
     : store_(store),
       options_(std::move(options)),
@@ -51,8 +52,10 @@ Status Ingest::Session::put(std::uint64_t chunk_index, std::span<const std::byte
   if (bytes.size() > chunk_bytes) return Error(Fault::invalid, "a block of " + std::to_string(bytes.size()) + " bytes");
   const auto used = bytes_before_zeros(bytes);
   if (used == 0) return put_zero(chunk_index);
-  Job job{.chunk_index = chunk_index, .bytes = Bytes(chunk_bytes)};
-  std::memcpy(job.bytes.data(), bytes.data(), used);
+  Job job{.chunk_index = chunk_index, .bytes = {}};
+  job.bytes.reserve(chunk_bytes);
+  base::append(job.bytes, bytes.first(used));
+  job.bytes.resize(chunk_bytes);
   {
     Lock lock(mutex_);
     room_.wait(mutex_, [&]() KILN_REQUIRES(mutex_) {
@@ -70,7 +73,7 @@ Status Ingest::Session::put(std::uint64_t chunk_index, std::span<const std::byte
       return {};
     }
   }
-  RecordEncoder encoder(options_.level);
+  RecordEncoder encoder;
   run(job, encoder);
   return failure();
 }
@@ -90,7 +93,7 @@ Status Ingest::Session::put_zero(std::uint64_t chunk_index) {
 
 void Ingest::Session::run_worker() {
   try {
-    RecordEncoder encoder(options_.level);
+    RecordEncoder encoder;
     for (;;) {
       Job job;
       {
@@ -119,28 +122,22 @@ void Ingest::Session::run(const Job& job, RecordEncoder& encoder) {
     Lock lock(mutex_);
     if (failure_) return;
   }
-  const auto id = store_chunk(job.bytes, encoder);
-  if (!id) {
-    static_cast<void>(fail(id.error().in("block " + std::to_string(job.chunk_index))));
+  const Plaintext plain(RecordKind::chunk, job.bytes);
+  if (const auto stored = resolve(plain, encoder); !stored) {
+    static_cast<void>(fail(stored.error().in("block " + std::to_string(job.chunk_index))));
     return;
   }
   Lock lock(mutex_);
   const auto latest = latest_.find(job.chunk_index);
   if (latest == latest_.end() || latest->second != job.sequence) return;
   latest_.erase(latest);
-  tree_.set(job.chunk_index, *id);
+  tree_.set(job.chunk_index, plain.id);
 }
 
-Result<Digest> Ingest::Session::store_chunk(const Bytes& plain, RecordEncoder& encoder) {
-  const auto id = base::sha256(plain);
-  KILN_TRY(resolve(RecordKind::chunk, id, plain, encoder));
-  return id;
-}
-
-Status Ingest::Session::resolve(RecordKind kind, const Digest& id, std::span<const std::byte> plain,
-                                RecordEncoder& encoder) {
-  const auto count_duplicate = [&]() KILN_REQUIRES(mutex_) {
-    if (kind == RecordKind::chunk) progress_.deduplicated_bytes += plain.size();
+Status Ingest::Session::resolve(const Plaintext& plain, RecordEncoder& encoder) {
+  const auto& [kind, bytes, sum, id] = plain;
+  const auto count_duplicate = [this, &plain]() KILN_REQUIRES(mutex_) {
+    if (plain.kind == RecordKind::chunk) progress_.deduplicated_bytes += plain.bytes.size();
   };
   {
     Lock lock(mutex_);
@@ -159,36 +156,35 @@ Status Ingest::Session::resolve(RecordKind kind, const Digest& id, std::span<con
     count_duplicate();
     return {};
   }
-  auto encoded = encode(kind, id, plain, places->empty(), encoder);
+  auto encoded = encode(plain, places->empty(), encoder);
   if (!encoded) return encoded.error();
   KILN_TRY(append(kind, id, *std::move(encoded)));
   Lock lock(mutex_);
-  if (kind == RecordKind::chunk) progress_.new_bytes += plain.size();
+  if (kind == RecordKind::chunk) progress_.new_bytes += bytes.size();
   if (kind == RecordKind::node) ++progress_.nodes_written;
   return {};
 }
 
-Result<Ingest::Session::Encoded> Ingest::Session::encode(RecordKind kind, const Digest& id,
-                                                         std::span<const std::byte> plain, bool with_bases,
+Result<Ingest::Session::Encoded> Ingest::Session::encode(const Plaintext& plain, bool with_bases,
                                                          RecordEncoder& encoder) {
   Encoded made;
-  if (kind == RecordKind::node) {
-    auto record = encoder.encode(kind, id, plain);
+  if (plain.kind == RecordKind::node) {
+    auto record = encoder.encode(plain);
     if (!record) return record.error();
     made.record = *std::move(record);
     return made;
   }
-  const auto units = units_of(plain);
+  const auto units = units_of(plain.bytes);
   FoundBases found{.map = units.map, .bases = {}};
-  if (with_bases && options_.base_cache_bytes > 0) found = bases_.find(plain, units);
+  if (with_bases && options_.base_cache_bytes > 0) found = bases_.find(plain.bytes, units);
   std::vector<Digest> base_ids;
   for (const auto& base : found.bases) base_ids.push_back(base->id);
   made.features = features_of(units, found.map);
   HeldBases held(found.bases);
-  auto record = encoder.encode_chunk(id, plain, found.map, base_ids, &held);
+  auto record = encoder.encode_chunk(plain, found.map, base_ids, &held);
   if (!record) return record.error();
   made.record = *std::move(record);
-  if (options_.base_cache_bytes > 0) bases_.remember(id, plain, units, found.map);
+  if (options_.base_cache_bytes > 0) bases_.remember(plain.id, plain.bytes, units, found.map);
   Lock lock(mutex_);
   for (const auto& base : found.bases) {
     if (base->pack) foreign_bases_.emplace(base->id, *base->pack);
@@ -343,9 +339,11 @@ Result<Ingested> Ingest::Session::finish(std::uint64_t size_bytes) {
   }
   KILN_TRY(check_size(size_bytes));
   stop();
-  RecordEncoder encoder(options_.level);
+  RecordEncoder encoder;
   const auto root = tree_.finish([&](const NodeId& id, const Node& node) -> Status {
-    return resolve(RecordKind::node, id, encode_node(node), encoder);
+    const auto encoded = encode_node(node);
+    assert(base::sha256(encoded) == id);
+    return resolve(Plaintext(RecordKind::node, encoded), encoder);
   });
   if (!root) return fail(root.error());
   if (const auto flushed = flush(); !flushed) return fail(flushed.error());
@@ -370,7 +368,7 @@ Result<Ingested> Ingest::Session::again() {
   for (const auto& [id, pack] : bases) {
     if (const auto kept = copy_base(id, pack); !kept) return fail(kept.error());
   }
-  RecordEncoder encoder(options_.level);
+  RecordEncoder encoder;
   for (const auto& [id, known] : foreign) {
     const auto stays = usable(*known.pack);
     if (!stays) return fail(stays.error());
@@ -383,7 +381,7 @@ Result<Ingested> Ingest::Session::again() {
     }
     // As a base it may have been copied a moment ago.
     if (const auto begun = begin_another_pack_if_holding(id); !begun) return fail(begun.error());
-    if (const auto kept = resolve(known.kind, id, *plain, encoder); !kept) return fail(kept.error());
+    if (const auto kept = resolve(Plaintext(known.kind, *plain), encoder); !kept) return fail(kept.error());
   }
   if (const auto flushed = flush(); !flushed) return fail(flushed.error());
   Lock lock(mutex_);

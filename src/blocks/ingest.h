@@ -33,12 +33,14 @@
 
 namespace kiln::blocks {
 
+// As many as processors, and one more: now and then one of them waits for a pack to be durable.
+unsigned ingest_threads();
+
 struct IngestOptions {
   std::string session;           // for messages
   std::optional<DiskId> parent;  // what is not put is the parent's; zeros without one
-  int level = 1;                 // of zstd: 1 inline, 3 for imports and compaction
   std::uint64_t epoch = 0;       // the catalog's, written into the packs
-  unsigned threads = 2;
+  unsigned threads = ingest_threads();
   // Of decoded chunks that new ones may refer to; 0: new chunks are stored whole.
   std::size_t base_cache_bytes = 64 << 20;
   // Whether chunks of a pack may be shared: it is live in the catalog, or uploading in this very session. May be asked

@@ -11,6 +11,7 @@
 #include "base/mutex.h"
 #include "blocks/base_search.h"
 #include "blocks/ingest.h"
+#include "blocks/record_encoder.h"
 
 namespace kiln::blocks {
 
@@ -41,7 +42,6 @@ class Ingest::Session {
 
   void run_worker();
   void run(const Job& job, RecordEncoder& encoder);
-  base::Result<base::Digest> store_chunk(const base::Bytes& plain, RecordEncoder& encoder);
   // A record that is ready to be written.
   struct Encoded {
     base::Bytes record;
@@ -49,10 +49,8 @@ class Ingest::Session {
   };
 
   // Makes sure that a record is in a usable pack or in one of this session.
-  base::Status resolve(RecordKind kind, const base::Digest& id, std::span<const std::byte> plain,
-                       RecordEncoder& encoder);
-  base::Result<Encoded> encode(RecordKind kind, const base::Digest& id, std::span<const std::byte> plain,
-                               bool with_bases, RecordEncoder& encoder);
+  base::Status resolve(const Plaintext& plain, RecordEncoder& encoder);
+  base::Result<Encoded> encode(const Plaintext& plain, bool with_bases, RecordEncoder& encoder);
   base::Result<std::optional<PackId>> usable_copy(const base::Digest& id, RecordKind kind,
                                                   std::span<const Location> places);
   base::Result<bool> bases_usable(const base::Digest& id, const Location& place);

@@ -1,11 +1,8 @@
 #include "blocks/record.h"
 
-#include <zstd.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cstring>
-#include <new>
 #include <string>
 
 #include "blocks/manifest.h"
@@ -136,12 +133,33 @@ Result<Record> parse_record(std::span<const std::byte> stored) {
   return record;
 }
 
-Result<Bytes> decode_record(std::span<const std::byte> stored, RecordKind kind, const Digest& want, BaseUnits* bases) {
+Bytes encode_record(RecordHeader header, std::span<const std::byte> payload) {
+  header.plain_bytes = static_cast<std::uint32_t>(plain_bytes_of(header.kind));
+  header.stored_bytes = static_cast<std::uint32_t>(payload.size());
+  assert(header.valid());
+  const auto fields = encode_fields(header);
+  const auto sum = checksum(fields, payload);
+  Bytes out;
+  out.reserve(fields.size() + sizeof sum + payload.size());
+  const std::span<const std::byte> all = fields;
+  base::append(out, all.first(record_header_bytes - sizeof sum));
+  base::append_int(out, sum);
+  base::append(out, all.subspan(record_header_bytes - sizeof sum));  // the bases
+  base::append(out, payload);
+  return out;
+}
+
+Status decode_unhashed(std::span<const std::byte> stored, RecordKind kind, const Digest& want, std::span<std::byte> out,
+                       BaseUnits* bases) {
   const auto record = parse_record(stored);
   if (!record) return record.error();
   KILN_TRY(check_decodable(record->header, kind, want));
-  Bytes plain(record->header.plain_bytes);
-  KILN_TRY(kind == RecordKind::chunk ? decode_chunk(*record, plain, bases) : decompress(record->payload, plain));
+  return kind == RecordKind::chunk ? decode_chunk(*record, out, bases) : decompress(record->payload, out);
+}
+
+Result<Bytes> decode_record(std::span<const std::byte> stored, RecordKind kind, const Digest& want, BaseUnits* bases) {
+  Bytes plain(plain_bytes_of(kind));
+  KILN_TRY(decode_unhashed(stored, kind, want, plain, bases));
   if (const auto found = base::sha256(plain); found != want) {
     return corrupt("the content hashes to " + found.hex());
   }
@@ -156,88 +174,6 @@ Status decode_units(std::span<const std::byte> stored, const Digest& want, std::
   const auto payload = parse_chunk_payload(record->payload, header.frame_log2, header.bases.size());
   if (!payload) return payload.error();
   return read_units(*payload, units);
-}
-
-RecordEncoder::RecordEncoder(int level)
-    : context_(ZSTD_createCCtx()), level_(std::clamp(level, min_zstd_level, max_zstd_level)) {
-  if (context_ == nullptr) throw std::bad_alloc();
-}
-
-RecordEncoder::~RecordEncoder() { ZSTD_freeCCtx(static_cast<ZSTD_CCtx*>(context_)); }
-
-Result<std::span<const std::byte>> RecordEncoder::compress(std::span<const std::byte> plain) {
-  compressed_.resize(ZSTD_compressBound(plain.size()));
-  const auto size = ZSTD_compressCCtx(static_cast<ZSTD_CCtx*>(context_), compressed_.data(), compressed_.size(),
-                                      plain.data(), plain.size(), level_);
-  if (ZSTD_isError(size) != 0) return Error(Fault::io, std::string("zstd: ") + ZSTD_getErrorName(size));
-  if (size > plain.size() - plain.size() * 6 / 100) return plain;
-  return std::span<const std::byte>(compressed_).first(size);
-}
-
-// The frames' lengths, then the frames.
-Status RecordEncoder::append_frames(Bytes& payload, std::span<const std::byte> plain, const UnitMap& map) {
-  literals_.clear();
-  for (std::size_t unit = 0; unit < map.size(); ++unit) {
-    if (map[unit].kind == UnitSource::Kind::literal)
-      base::append(literals_, plain.subspan(unit * unit_bytes, unit_bytes));
-  }
-  constexpr std::size_t frame_bytes = std::size_t{1} << default_frame_log2;
-  auto length_at = payload.size();
-  payload.resize(length_at + (literals_.size() + frame_bytes - 1) / frame_bytes * sizeof(std::uint32_t));
-  for (std::size_t at = 0; at < literals_.size(); at += frame_bytes) {
-    const auto frame = compress(std::span(literals_).subspan(at, std::min(frame_bytes, literals_.size() - at)));
-    if (!frame) return frame.error();
-    const auto length = static_cast<std::uint32_t>(frame->size());
-    std::memcpy(payload.data() + length_at, &length, sizeof length);
-    length_at += sizeof length;
-    base::append(payload, *frame);
-  }
-  return {};
-}
-
-namespace {
-
-// The record of a header that lacks its lengths and its checksum, decoded once to see that it can be.
-Result<Bytes> finish_record(RecordHeader header, std::span<const std::byte> payload, BaseUnits* units) {
-  header.plain_bytes = static_cast<std::uint32_t>(plain_bytes_of(header.kind));
-  header.stored_bytes = static_cast<std::uint32_t>(payload.size());
-  assert(header.valid());
-  const auto fields = encode_fields(header);
-  const auto sum = checksum(fields, payload);
-  Bytes out;
-  out.reserve(fields.size() + sizeof sum + payload.size());
-  const std::span<const std::byte> all = fields;
-  base::append(out, all.first(record_header_bytes - sizeof sum));
-  base::append_int(out, sum);
-  base::append(out, all.subspan(record_header_bytes - sizeof sum));  // the bases
-  base::append(out, payload);
-  if (const auto again = decode_record(out, header.kind, header.id, units); !again) {
-    return again.error().in("a record does not decode after it was encoded");
-  }
-  return out;
-}
-
-}  // namespace
-
-Result<Bytes> RecordEncoder::encode(RecordKind kind, const Digest& id, std::span<const std::byte> plain) {
-  if (plain.size() != plain_bytes_of(kind)) {
-    return Error(Fault::invalid, "a record of " + std::to_string(plain.size()) + " bytes of plaintext");
-  }
-  if (kind == RecordKind::chunk) return encode_chunk(id, plain, units_of(plain).map, {}, nullptr);
-  const auto payload = compress(plain);
-  if (!payload) return payload.error();
-  const auto codec = payload->size() < plain.size() ? Codec::zstd : Codec::raw;
-  return finish_record({.kind = kind, .codec = codec, .frame_log2 = max_frame_log2, .id = id}, *payload, nullptr);
-}
-
-Result<Bytes> RecordEncoder::encode_chunk(const Digest& id, std::span<const std::byte> plain, const UnitMap& map,
-                                          std::span<const Digest> bases, BaseUnits* units) {
-  Bytes payload;
-  append_unit_map(payload, map);
-  KILN_TRY(append_frames(payload, plain, map));
-  RecordHeader header{.kind = RecordKind::chunk, .id = id};
-  header.bases.assign(bases.begin(), bases.end());
-  return finish_record(std::move(header), payload, units);
 }
 
 }  // namespace kiln::blocks

@@ -31,9 +31,6 @@ enum class Codec : std::uint8_t { raw = 0, zstd = 1, units = 2 };
 
 constexpr std::size_t record_header_bytes = 72;
 constexpr std::size_t max_record_bytes = record_header_bytes + max_bases * 32 + max_chunk_payload_bytes;
-constexpr int min_zstd_level = 1;
-// zstd 1.5.4 has a rare corruption bug in its high modes.
-constexpr int max_zstd_level = 9;
 
 struct RecordHeader {
   RecordKind kind = RecordKind::chunk;
@@ -70,6 +67,13 @@ class BaseUnits {
   virtual base::Status read(const base::Digest& base, std::span<const UnitRead> units) = 0;
 };
 
+// The record of a payload; the header's lengths and checksum are set here.
+base::Bytes encode_record(RecordHeader header, std::span<const std::byte> payload);
+
+// Decodes into out, which is as long as the plaintext, and does not hash it: for an encoder that knows what must come.
+base::Status decode_unhashed(std::span<const std::byte> stored, RecordKind kind, const base::Digest& want,
+                             std::span<std::byte> out, BaseUnits* bases);
+
 // The plaintext, which has been hashed and is what want names. bases may be null for a record without any; a record
 // that has some is Fault::unsupported then.
 base::Result<base::Bytes> decode_record(std::span<const std::byte> stored, RecordKind kind, const base::Digest& want,
@@ -78,33 +82,5 @@ base::Result<base::Bytes> decode_record(std::span<const std::byte> stored, Recor
 // Units of the chunk want that this copy of it holds itself, as literals or zeros; decodes only the frames they lie in
 // and hashes nothing. Fault::not_found when the copy has one of them by reference only.
 base::Status decode_units(std::span<const std::byte> stored, const base::Digest& want, std::span<const UnitRead> units);
-
-class RecordEncoder {
- public:
-  // level is clamped to min_zstd_level..max_zstd_level.
-  explicit RecordEncoder(int level);
-  ~RecordEncoder();
-  RecordEncoder(const RecordEncoder&) = delete;
-  RecordEncoder& operator=(const RecordEncoder&) = delete;
-
-  // The record of plain, whose SHA-256 is id, without bases. Compressed only where that saves 6% or more. What is
-  // returned has been decoded and hashed again, so neither a bug of the codec nor a flipped bit in memory is stored
-  // for good.
-  base::Result<base::Bytes> encode(RecordKind kind, const base::Digest& id, std::span<const std::byte> plain);
-
-  // The same of a chunk whose units come from where map says; units gives those of bases for the check.
-  base::Result<base::Bytes> encode_chunk(const base::Digest& id, std::span<const std::byte> plain, const UnitMap& map,
-                                         std::span<const base::Digest> bases, BaseUnits* units);
-
- private:
-  // What is stored for some plaintext: compressed, or as it is; points into compressed_ or plain.
-  base::Result<std::span<const std::byte>> compress(std::span<const std::byte> plain);
-  base::Status append_frames(base::Bytes& payload, std::span<const std::byte> plain, const UnitMap& map);
-
-  void* context_;  // ZSTD_CCtx
-  int level_;
-  base::Bytes compressed_;  // used again by each call
-  base::Bytes literals_;
-};
 
 }  // namespace kiln::blocks

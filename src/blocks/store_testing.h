@@ -19,6 +19,7 @@
 #include "base/files.h"
 #include "base/ids.h"
 #include "blocks/ingest.h"
+#include "blocks/record_encoder.h"
 #include "blocks/store.h"
 
 namespace kiln::blocks::testing {
@@ -101,8 +102,7 @@ inline ::testing::AssertionResult holds(Store& store, const DiskId& disk, std::u
 // The record of content(n) that names these bases and refers to none of their units. For tests of what follows bases.
 inline base::Bytes record_with_bases(std::uint64_t n, const std::vector<ChunkId>& bases) {
   const auto plain = content(n);
-  RecordEncoder encoder(min_zstd_level);
-  const auto plain_record = encoder.encode(RecordKind::chunk, base::sha256(plain), plain);
+  const auto plain_record = RecordEncoder().encode({RecordKind::chunk, plain});
   EXPECT_TRUE(plain_record) << why(plain_record);
   base::Bytes fields(plain_record->begin(), plain_record->begin() + 64);
   const auto count = static_cast<std::uint16_t>(bases.size());

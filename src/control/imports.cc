@@ -230,7 +230,7 @@ Imported import_image(Region& region, const Principal& caller, int fd, const Imp
   }
   check_complete(raw, disk_bytes);
 
-  UploadSession session(region, {.level = 3});
+  UploadSession session(region, {});
   Meter meter(region, session, disk_bytes, progress);
   stream(raw, disk_bytes, session, meter);
   const auto disk = session.store(disk_bytes);

@@ -51,7 +51,6 @@ UploadSession::UploadSession(Region& region, Options options) : region_(region) 
       region.store,
       blocks::IngestOptions{.session = id_,
                             .parent = options.parent,
-                            .level = options.level,
                             .epoch = epoch_,
                             .threads = options.threads,
                             .usable = [this](const blocks::PackId& pack) { return usable(pack); },

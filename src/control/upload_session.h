@@ -25,8 +25,7 @@ class UploadSession {
     std::string job = {};    // id of the job whose step this is; empty for an import
     std::int64_t fence = 0;  // of that job
     std::optional<blocks::DiskId> parent = {};
-    int level = 1;  // of zstd
-    unsigned threads = 2;
+    unsigned threads = blocks::ingest_threads();
   };
   // Writes the session's row and a root row for the parent. Earlier sessions of the same job end.
   UploadSession(Region& region, Options options);
