@@ -1,6 +1,18 @@
 #include "catalog/blocks.h"
 
+#include <algorithm>
+
 namespace kiln::catalog {
+namespace {
+
+// Ordered here: asked to order by id, SQLite walks the primary key, and with it every pack that was ever deleted.
+std::vector<Pack> packs_by_id(Txn& txn, const std::string& where, const std::vector<Value>& values) {
+  auto found = select<Pack>(txn, where, values);
+  std::ranges::sort(found, {}, &Pack::id);
+  return found;
+}
+
+}  // namespace
 
 std::vector<Root> roots(Txn& txn, const std::string& region) {
   return select<Root>(txn, "WHERE region = $1 ORDER BY kind, owner, digest", {region});
@@ -19,12 +31,11 @@ std::optional<Pack> find_pack(Txn& txn, const std::string& region, const std::st
 }
 
 std::vector<Pack> packs(Txn& txn, const std::string& region) {
-  return select<Pack>(txn, "WHERE region = $1 AND state IN ('uploading', 'live', 'condemned', 'deleting') ORDER BY id",
-                      {region});
+  return packs_by_id(txn, "WHERE region = $1 AND state IN ('uploading', 'live', 'condemned', 'deleting')", {region});
 }
 
 std::vector<Pack> packs_in_state(Txn& txn, const std::string& region, const std::string& state) {
-  return select<Pack>(txn, "WHERE region = $1 AND state = $2 ORDER BY id", {region, state});
+  return packs_by_id(txn, "WHERE region = $1 AND state = $2", {region, state});
 }
 
 std::vector<std::string> reference_packs(Txn& txn, const std::string& region, const std::vector<std::string>& ids) {
