@@ -80,7 +80,12 @@ struct Content {
   }
 };
 
-std::string parent_of(const std::string& path) { return Path(path).parent_path().string(); }
+// Of a path as normal() makes it: what Path::parent_path() says, which a long simulation would spend a fifth of its
+// time in.
+std::string parent_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == path.npos ? "" : slash == 0 ? "/" : path.substr(0, slash);
+}
 std::string normal(const Path& path) {
   auto text = path.lexically_normal().string();
   while (text.size() > 1 && text.back() == '/') text.pop_back();
@@ -500,7 +505,7 @@ Result<std::vector<std::string>> FaultyFiles::list(const Path& directory) {
   if (name != "/" && !names_.contains(name)) return Error::from_errno("list " + name, ENOENT);
   std::vector<std::string> found;
   for (const auto& [path, inode] : names_) {
-    if (parent_of(path) == name) found.push_back(Path(path).filename().string());
+    if (parent_of(path) == name) found.push_back(path.substr(path.rfind('/') + 1));
   }
   return found;
 }
