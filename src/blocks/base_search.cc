@@ -26,15 +26,6 @@ std::span<const std::byte> unit_of(std::span<const std::byte> chunk, std::size_t
   return chunk.subspan(unit * unit_bytes, unit_bytes);
 }
 
-using PlaceByHash = std::vector<std::pair<std::uint64_t, std::uint8_t>>;
-
-BasePtr base_of(const ChunkId& id, std::optional<PackId> pack, std::vector<std::uint8_t> units, Bytes literals,
-                PlaceByHash found) {
-  std::ranges::sort(found);
-  return std::make_shared<const BaseChunk>(BaseChunk{
-      .id = id, .pack = pack, .units = std::move(units), .literals = std::move(literals), .found = std::move(found)});
-}
-
 // The units of chunk that are still literals and that the base holds, told to use(unit of chunk, unit of base).
 template <class Use>
 unsigned match(std::span<const std::byte> chunk, const ChunkUnits& units, const UnitMap& map, const BaseChunk& base,
@@ -44,9 +35,9 @@ unsigned match(std::span<const std::byte> chunk, const ChunkUnits& units, const 
     if (map[unit].kind != Kind::literal) continue;
     const auto found = std::ranges::lower_bound(base.found, std::pair(units.hashes[unit], std::uint8_t{0}));
     if (found == base.found.end() || found->first != units.hashes[unit]) continue;
-    const auto theirs = unit_of(base.literals, found->second);
+    const auto theirs = unit_of(*base.bytes, found->second);
     if (std::memcmp(theirs.data(), chunk.data() + unit * unit_bytes, unit_bytes) != 0) continue;
-    use(unit, base.units[found->second]);
+    use(unit, found->second);
     ++matches;
   }
   return matches;
@@ -73,10 +64,8 @@ Status HeldBases::read(const Digest& base, std::span<const UnitRead> units) {
   const auto held = std::ranges::find(bases_, base, [](const BasePtr& each) { return each->id; });
   if (held == bases_.end()) return Error(Fault::not_found, "a base that was not chosen");
   for (const auto& [unit, to] : units) {
-    const auto at = std::ranges::lower_bound((*held)->units, unit);
-    if (at == (*held)->units.end() || *at != unit) return Error(Fault::not_found, "a unit that the base does not hold");
-    const auto place = static_cast<std::size_t>(at - (*held)->units.begin());
-    std::memcpy(to, (*held)->literals.data() + place * unit_bytes, unit_bytes);
+    if (!(*held)->units[unit]) return Error(Fault::not_found, "a unit that the base does not hold");
+    std::memcpy(to, unit_of(*(*held)->bytes, unit).data(), unit_bytes);
   }
   return {};
 }
@@ -141,33 +130,36 @@ Result<BasePtr> BaseSearch::load(const ChunkId& id) {
     const auto may = usable_(place.pack);
     if (!may) return may.error();
     if (place.kind != RecordKind::chunk || !*may) continue;
-    auto held = store_.literals_at(place, id);
+    const auto held = store_.literals_at(place, id);
     if (!held) continue;
-    PlaceByHash found;
+    BaseChunk made{.id = id, .pack = place.pack, .bytes = nullptr, .units = {}, .found = {}};
+    auto bytes = std::make_shared<Bytes>(chunk_bytes);
     for (std::size_t i = 0; i < held->units.size(); ++i) {
-      found.emplace_back(base::xxh3_64(unit_of(held->bytes, i)), static_cast<std::uint8_t>(i));
+      const auto unit = held->units[i];
+      const auto literal = unit_of(held->bytes, i);
+      std::ranges::copy(literal, bytes->begin() + unit * unit_bytes);
+      made.units.set(unit);
+      made.found.emplace_back(base::xxh3_64(literal), unit);
     }
-    return base_of(id, place.pack, std::move(held->units), std::move(held->bytes), std::move(found));
+    std::ranges::sort(made.found);
+    made.bytes = std::move(bytes);
+    return BasePtr(std::make_shared<const BaseChunk>(std::move(made)));
   }
   return Error(Fault::not_found, "no usable copy");
 }
 
-void BaseSearch::remember(const ChunkId& id, std::span<const std::byte> chunk, const ChunkUnits& units,
-                          const UnitMap& map) {
+void BaseSearch::remember(const ChunkId& id, const ChunkBytes& chunk, const ChunkUnits& units, const UnitMap& map) {
   auto features = features_of(units, map);
   if (features.empty() || most_recent_ == 0) return;
-  std::vector<std::uint8_t> held;
-  Bytes literals;
-  literals.reserve(count_literals(map) * unit_bytes);
-  PlaceByHash found;
+  BaseChunk made{.id = id, .pack = {}, .bytes = chunk, .units = {}, .found = {}};
   for (std::size_t unit = 0; unit < map.size(); ++unit) {
     if (map[unit].kind != Kind::literal) continue;
-    found.emplace_back(units.hashes[unit], static_cast<std::uint8_t>(held.size()));
-    held.push_back(static_cast<std::uint8_t>(unit));
-    base::append(literals, unit_of(chunk, unit));
+    made.units.set(unit);
+    made.found.emplace_back(units.hashes[unit], static_cast<std::uint8_t>(unit));
   }
-  const auto kept = cache_.get(
-      id, [&]() -> Result<BasePtr> { return base_of(id, {}, std::move(held), std::move(literals), std::move(found)); });
+  std::ranges::sort(made.found);
+  const auto kept =
+      cache_.get(id, [&]() -> Result<BasePtr> { return BasePtr(std::make_shared<const BaseChunk>(std::move(made))); });
   if (!kept) return;
   Lock lock(mutex_);
   for (const auto feature : features) recent_features_[feature] = id;

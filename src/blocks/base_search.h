@@ -28,9 +28,9 @@ namespace kiln::blocks {
 struct BaseChunk {
   ChunkId id;
   std::optional<PackId> pack;  // none: a pack of this session
-  std::vector<std::uint8_t> units;
-  base::Bytes literals;                                       // of those units, in their order
-  std::vector<std::pair<std::uint64_t, std::uint8_t>> found;  // a unit's XXH3-64 and its place in units, ascending
+  ChunkBytes bytes;  // of the chunk, where they are right for the units that it holds and may be anything elsewhere
+  std::bitset<units_per_chunk> units;
+  std::vector<std::pair<std::uint64_t, std::uint8_t>> found;  // the XXH3-64 of each of them, ascending, and which it is
 };
 using BasePtr = std::shared_ptr<const BaseChunk>;
 
@@ -48,7 +48,7 @@ class BaseSearch {
   // The map of a chunk whose units are summed up in units.
   FoundBases find(std::span<const std::byte> chunk, const ChunkUnits& units);
   // A chunk that the session has just stored so is a candidate from here on.
-  void remember(const ChunkId& id, std::span<const std::byte> chunk, const ChunkUnits& units, const UnitMap& map);
+  void remember(const ChunkId& id, const ChunkBytes& chunk, const ChunkUnits& units, const UnitMap& map);
 
  private:
   using Votes = std::unordered_map<ChunkId, std::bitset<units_per_chunk>>;

@@ -52,10 +52,11 @@ Status Ingest::Session::put(std::uint64_t chunk_index, std::span<const std::byte
   if (bytes.size() > chunk_bytes) return Error(Fault::invalid, "a block of " + std::to_string(bytes.size()) + " bytes");
   const auto used = bytes_before_zeros(bytes);
   if (used == 0) return put_zero(chunk_index);
-  Job job{.chunk_index = chunk_index, .bytes = {}};
-  job.bytes.reserve(chunk_bytes);
-  base::append(job.bytes, bytes.first(used));
-  job.bytes.resize(chunk_bytes);
+  auto whole = std::make_shared<Bytes>();
+  whole->reserve(chunk_bytes);
+  base::append(*whole, bytes.first(used));
+  whole->resize(chunk_bytes);
+  Job job{.chunk_index = chunk_index, .bytes = std::move(whole)};
   {
     Lock lock(mutex_);
     room_.wait(mutex_, [&]() KILN_REQUIRES(mutex_) {
@@ -122,8 +123,8 @@ void Ingest::Session::run(const Job& job, RecordEncoder& encoder) {
     Lock lock(mutex_);
     if (failure_) return;
   }
-  const Plaintext plain(RecordKind::chunk, job.bytes);
-  if (const auto stored = resolve(plain, encoder); !stored) {
+  const Plaintext plain(RecordKind::chunk, *job.bytes);
+  if (const auto stored = resolve(plain, job.bytes, encoder); !stored) {
     static_cast<void>(fail(stored.error().in("block " + std::to_string(job.chunk_index))));
     return;
   }
@@ -134,7 +135,7 @@ void Ingest::Session::run(const Job& job, RecordEncoder& encoder) {
   tree_.set(job.chunk_index, plain.id);
 }
 
-Status Ingest::Session::resolve(const Plaintext& plain, RecordEncoder& encoder) {
+Status Ingest::Session::resolve(const Plaintext& plain, const ChunkBytes& chunk, RecordEncoder& encoder) {
   const auto& [kind, bytes, sum, id] = plain;
   const auto count_duplicate = [this, &plain]() KILN_REQUIRES(mutex_) {
     if (plain.kind == RecordKind::chunk) progress_.deduplicated_bytes += plain.bytes.size();
@@ -156,7 +157,8 @@ Status Ingest::Session::resolve(const Plaintext& plain, RecordEncoder& encoder) 
     count_duplicate();
     return {};
   }
-  auto encoded = encode(plain, places->empty(), encoder);
+  auto encoded =
+      kind == RecordKind::node ? encode(plain, encoder) : encode_chunk(plain, chunk, places->empty(), encoder);
   if (!encoded) return encoded.error();
   KILN_TRY(append(kind, id, *std::move(encoded)));
   Lock lock(mutex_);
@@ -165,15 +167,15 @@ Status Ingest::Session::resolve(const Plaintext& plain, RecordEncoder& encoder) 
   return {};
 }
 
-Result<Ingest::Session::Encoded> Ingest::Session::encode(const Plaintext& plain, bool with_bases,
-                                                         RecordEncoder& encoder) {
+Result<Ingest::Session::Encoded> Ingest::Session::encode(const Plaintext& plain, RecordEncoder& encoder) {
+  auto record = encoder.encode(plain);
+  if (!record) return record.error();
+  return Encoded{.record = *std::move(record), .features = {}};
+}
+
+Result<Ingest::Session::Encoded> Ingest::Session::encode_chunk(const Plaintext& plain, const ChunkBytes& chunk,
+                                                               bool with_bases, RecordEncoder& encoder) {
   Encoded made;
-  if (plain.kind == RecordKind::node) {
-    auto record = encoder.encode(plain);
-    if (!record) return record.error();
-    made.record = *std::move(record);
-    return made;
-  }
   const auto units = units_of(plain.bytes);
   FoundBases found{.map = units.map, .bases = {}};
   if (with_bases && options_.base_cache_bytes > 0) found = bases_.find(plain.bytes, units);
@@ -184,7 +186,7 @@ Result<Ingest::Session::Encoded> Ingest::Session::encode(const Plaintext& plain,
   auto record = encoder.encode_chunk(plain, found.map, base_ids, &held);
   if (!record) return record.error();
   made.record = *std::move(record);
-  if (options_.base_cache_bytes > 0) bases_.remember(plain.id, plain.bytes, units, found.map);
+  if (options_.base_cache_bytes > 0) bases_.remember(plain.id, chunk, units, found.map);
   Lock lock(mutex_);
   for (const auto& base : found.bases) {
     if (base->pack) foreign_bases_.emplace(base->id, *base->pack);
@@ -343,7 +345,7 @@ Result<Ingested> Ingest::Session::finish(std::uint64_t size_bytes) {
   const auto root = tree_.finish([&](const NodeId& id, const Node& node) -> Status {
     const auto encoded = encode_node(node);
     assert(base::sha256(encoded) == id);
-    return resolve(Plaintext(RecordKind::node, encoded), encoder);
+    return resolve(Plaintext(RecordKind::node, encoded), nullptr, encoder);
   });
   if (!root) return fail(root.error());
   if (const auto flushed = flush(); !flushed) return fail(flushed.error());
@@ -373,15 +375,16 @@ Result<Ingested> Ingest::Session::again() {
     const auto stays = usable(*known.pack);
     if (!stays) return fail(stays.error());
     if (*stays) continue;
-    const auto plain = read_again(id, known.kind);
-    if (!plain) return fail(plain.error());
+    auto read = read_again(id, known.kind);
+    if (!read) return fail(read.error());
+    const auto plain = std::make_shared<const Bytes>(*std::move(read));
     {
       Lock lock(mutex_);
       known_.erase(id);
     }
     // As a base it may have been copied a moment ago.
     if (const auto begun = begin_another_pack_if_holding(id); !begun) return fail(begun.error());
-    if (const auto kept = resolve(Plaintext(known.kind, *plain), encoder); !kept) return fail(kept.error());
+    if (const auto kept = resolve(Plaintext(known.kind, *plain), plain, encoder); !kept) return fail(kept.error());
   }
   if (const auto flushed = flush(); !flushed) return fail(flushed.error());
   Lock lock(mutex_);

@@ -32,7 +32,7 @@ class Ingest::Session {
   struct Job {
     std::uint64_t chunk_index = 0;
     std::uint64_t sequence = 0;
-    base::Bytes bytes;
+    ChunkBytes bytes;
   };
   // Where a chunk or node that the tree may refer to lies.
   struct Known {
@@ -49,8 +49,11 @@ class Ingest::Session {
   };
 
   // Makes sure that a record is in a usable pack or in one of this session.
-  base::Status resolve(const Plaintext& plain, RecordEncoder& encoder);
-  base::Result<Encoded> encode(const Plaintext& plain, bool with_bases, RecordEncoder& encoder);
+  // chunk owns the plaintext, which may be kept as a base; null for a node.
+  base::Status resolve(const Plaintext& plain, const ChunkBytes& chunk, RecordEncoder& encoder);
+  base::Result<Encoded> encode(const Plaintext& plain, RecordEncoder& encoder);
+  base::Result<Encoded> encode_chunk(const Plaintext& plain, const ChunkBytes& chunk, bool with_bases,
+                                     RecordEncoder& encoder);
   base::Result<std::optional<PackId>> usable_copy(const base::Digest& id, RecordKind kind,
                                                   std::span<const Location> places);
   base::Result<bool> bases_usable(const base::Digest& id, const Location& place);

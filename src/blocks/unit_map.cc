@@ -1,8 +1,9 @@
 #include "blocks/unit_map.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
-#include <unordered_map>
+#include <utility>
 
 #include "base/digest.h"
 
@@ -112,18 +113,23 @@ bool is_zero(std::span<const std::byte> bytes) {
 
 ChunkUnits units_of(std::span<const std::byte> chunk) {
   ChunkUnits units;
-  std::unordered_map<std::uint64_t, std::uint8_t> literals;
+  std::array<std::pair<std::uint64_t, std::uint8_t>, units_per_chunk> by_hash;
+  std::size_t count = 0;
   for (std::size_t unit = 0; unit < units.map.size(); ++unit) {
     const auto bytes = chunk.subspan(unit * unit_bytes, unit_bytes);
     if (is_zero(bytes)) continue;
-    const auto hash = base::xxh3_64(bytes);
-    units.hashes[unit] = hash;
-    const auto [first, is_new] = literals.try_emplace(hash, static_cast<std::uint8_t>(unit));
-    const auto same = [&, first = first] {  // clang 14 captures no structured binding
-      return std::memcmp(chunk.data() + first->second * unit_bytes, bytes.data(), unit_bytes) == 0;
-    };
-    units.map[unit] =
-        !is_new && same() ? UnitSource{.kind = Kind::own, .unit = first->second} : UnitSource{.kind = Kind::literal};
+    units.hashes[unit] = base::xxh3_64(bytes);
+    by_hash[count++] = {units.hashes[unit], static_cast<std::uint8_t>(unit)};
+  }
+  // Equal units are neighbours now, the first of them first.
+  std::sort(by_hash.begin(), by_hash.begin() + count);
+  std::uint8_t first = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto [hash, unit] = by_hash[i];
+    if (i == 0 || by_hash[i - 1].first != hash) first = unit;
+    const bool again = unit != first && std::memcmp(chunk.data() + first * unit_bytes, chunk.data() + unit * unit_bytes,
+                                                    unit_bytes) == 0;
+    units.map[unit] = again ? UnitSource{.kind = Kind::own, .unit = first} : UnitSource{.kind = Kind::literal};
   }
   return units;
 }
