@@ -14,7 +14,7 @@ struct Common {
 
 struct ImportOptions {
   std::string file, name, description;
-  std::string format = "raw";
+  std::string format;  // empty: what the file's ending says
   std::string architecture = "x86_64";
 };
 int import(const Common& common, const ImportOptions& options);  // prints the image's id

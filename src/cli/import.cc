@@ -13,6 +13,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/units.h"
+#include "images/format.h"
 
 namespace kiln::cli {
 namespace {
@@ -54,10 +55,12 @@ int import(const Common& common, const ImportOptions& options) {
   if (!file || ::fstat(file.get(), &status) != 0) {
     throw std::runtime_error("cannot read " + options.file + ": " + std::strerror(errno));
   }
+  const std::string format =
+      options.format.empty() ? std::string(images::to_string(images::named_by_ending(options.file))) : options.format;
   boost::json::object request{{"command", "import"},
                               {"name", options.name},
                               {"description", options.description},
-                              {"format", options.format},
+                              {"format", format},
                               {"architecture", options.architecture},
                               {"region", common.region},
                               {"account", common.account}};

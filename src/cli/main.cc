@@ -24,10 +24,15 @@ void add_import(CLI::App& app, Common& common, ImportOptions& options, int& exit
   auto* const import_command = app.add_subcommand("import", "store a disk image file and register it as an image");
   import_command->add_option("file", options.file, "the disk image")->required();
   import_command->add_option("--name", options.name, "the image's name, unique in its account")->required();
-  import_command->add_option("--format", options.format, "raw or qcow2; never guessed")->capture_default_str();
+  import_command->add_option("--format", options.format,
+                             "raw, qcow2, vmdk, vhd, vhdx or ova; when not given, what the file's ending says, or raw. "
+                             "The content is never asked, and must agree");
   import_command->add_option("--description", options.description, "the image's description");
   import_command->add_option("--architecture", options.architecture, "x86_64 or arm64")->capture_default_str();
-  import_command->footer("Prints the image's id.\nExample: AMI=$(kiln import disk.raw --name base)\n");
+  import_command->footer(
+      "Prints the image's id. Of an OVA, the one disk in it becomes the image.\n"
+      "Examples:\n  AMI=$(kiln import disk.raw --name base)\n  kiln import appliance.ova --name appliance\n"
+      "  kiln import download --format vmdk --name other\n");
   add_place(import_command, common);
   import_command->callback([&common, &options, &exit_code] { exit_code = import(common, options); });
 }
@@ -73,7 +78,7 @@ int main(int count, char** arguments) {
   CLI::App app("kiln: machine images on your own hardware");
   app.require_subcommand(1);
   app.footer(
-      "Examples:\n  kiln import disk.raw --name base\n  kiln import disk.qcow2 --format qcow2 --name base\n"
+      "Examples:\n  kiln import disk.raw --name base\n  kiln import disk.qcow2 --name base\n"
       "  kiln usage\n  kiln gc --grace 0\n  kiln inspect /var/lib/kiln/regions/us-east-1/volumes/vol-.../VOLUME\n");
   Common common{.data_directory = default_data_directory(), .region = {}, .account = {}};
   int exit_code = 0;

@@ -96,52 +96,56 @@ class Meter {
   ImportProgress so_far_;
 };
 
-void stream(int fd, std::uint64_t size_bytes, UploadSession& session, Meter& meter) {
+struct RawDisk {
+  int fd;
+  std::uint64_t offset, size_bytes;  // of the disk in the file
+};
+
+void stream(const RawDisk& disk, UploadSession& session, Meter& meter) {
   Bytes buffer(blocks::chunk_bytes);
   std::uint64_t offset = 0;
-  while (offset < size_bytes) {
-    const auto data = next_data(fd, offset);
-    if (!data || *data >= size_bytes) break;
-    offset = *data / blocks::chunk_bytes * blocks::chunk_bytes;
-    const auto wanted = static_cast<std::size_t>(std::min(blocks::chunk_bytes, size_bytes - offset));
+  while (offset < disk.size_bytes) {
+    const auto data = next_data(disk.fd, disk.offset + offset);
+    if (!data || *data >= disk.offset + disk.size_bytes) break;
+    offset = (*data - disk.offset) / blocks::chunk_bytes * blocks::chunk_bytes;
+    const auto wanted = static_cast<std::size_t>(std::min(blocks::chunk_bytes, disk.size_bytes - offset));
     const auto chunk = std::span(buffer).first(wanted);
-    if (read_at(fd, offset, chunk) != wanted) refuse("The file became shorter while it was read.");
+    if (read_at(disk.fd, disk.offset + offset, chunk) != wanted) refuse("The file became shorter while it was read.");
     if (auto put = session.ingest().put(offset / blocks::chunk_bytes, chunk); !put) {
       throw std::runtime_error("storing: " + put.error().message());
     }
     offset += wanted;
     meter.at(offset);
   }
-  meter.at(size_bytes);
+  meter.at(disk.size_bytes);
 }
 
-// Looks at the file as what it was declared to be; the size of the disk in it.
-std::uint64_t inspect(int fd, std::uint64_t file_bytes, const ImportRequest& what) {
+// Looks at the file as what it was declared to be.
+images::Disk inspect(int fd, std::uint64_t file_bytes, const ImportRequest& what) {
   if (file_bytes == 0) refuse("The file is empty.");
   if (what.expected_bytes != 0 && what.expected_bytes != file_bytes) {
     refuse("The file has " + std::to_string(file_bytes) + " bytes, " + std::to_string(what.expected_bytes) +
            " were announced: it is truncated, or still being written.");
   }
-  Bytes head(std::min<std::uint64_t>(blocks::image_head_bytes, file_bytes));
-  head.resize(read_at(fd, 0, head));
-  const auto image = blocks::inspect_image(
-      {.declared = what.format, .head = head, .file_bytes = file_bytes, .most_virtual_bytes = what.most_bytes});
-  if (!image) refuse("The file is refused: " + image.error().message());
-  if (image->virtual_bytes % 512 != 0) {
-    refuse("The disk has " + std::to_string(image->virtual_bytes) +
+  const images::FileSource source(fd, file_bytes);
+  const auto disk =
+      images::inspect(images::Window(source), {.declared = what.format, .most_virtual_bytes = what.most_bytes});
+  if (!disk) refuse("The file is refused: " + disk.error().message() + ".");
+  if (disk->virtual_bytes % 512 != 0) {
+    refuse("The disk has " + std::to_string(disk->virtual_bytes) +
            " bytes, which is no multiple of 512: is the file truncated?");
   }
-  return image->virtual_bytes;
+  return *disk;
 }
 
 // A partition that ends after the disk does tells a download that broke off from a disk.
-void check_complete(int fd, std::uint64_t disk_bytes) {
-  Bytes head(std::min<std::uint64_t>(partition_head_bytes, disk_bytes));
-  head.resize(read_at(fd, 0, head));
+void check_complete(const RawDisk& disk) {
+  Bytes head(std::min<std::uint64_t>(partition_head_bytes, disk.size_bytes));
+  head.resize(read_at(disk.fd, disk.offset, head));
   const auto needed = partitioned_bytes(head);
-  if (needed > disk_bytes) {
-    refuse("The disk is truncated: it has " + std::to_string(disk_bytes) + " bytes, and its partition table needs " +
-           std::to_string(needed) + ".");
+  if (needed > disk.size_bytes) {
+    refuse("The disk is truncated: it has " + std::to_string(disk.size_bytes) +
+           " bytes, and its partition table needs " + std::to_string(needed) + ".");
   }
 }
 
@@ -221,18 +225,19 @@ void check_request(Region& region, const Principal& caller, const ImportRequest&
 Imported import_image(Region& region, const Principal& caller, int fd, const ImportRequest& what,
                       const std::function<bool(const ImportProgress&)>& progress) {
   check_request(region, caller, what);
-  const auto disk_bytes = inspect(fd, size_of(fd), what);
+  const auto found = inspect(fd, size_of(fd), what);
+  const auto disk_bytes = found.virtual_bytes;
   std::optional<ConvertedImage> converted;
-  int raw = fd;
-  if (what.format == blocks::ImageFormat::qcow2) {
-    converted.emplace(region, fd, disk_bytes);
-    raw = converted->fd();
+  RawDisk raw{.fd = fd, .offset = found.offset, .size_bytes = disk_bytes};
+  if (found.format != images::Format::raw) {
+    converted.emplace(region, fd, found, [&] { return !progress || progress({.total_bytes = disk_bytes}); });
+    raw = {.fd = converted->fd(), .offset = 0, .size_bytes = disk_bytes};
   }
-  check_complete(raw, disk_bytes);
+  check_complete(raw);
 
   UploadSession session(region, {});
   Meter meter(region, session, disk_bytes, progress);
-  stream(raw, disk_bytes, session, meter);
+  stream(raw, session, meter);
   const auto disk = session.store(disk_bytes);
   auto rows = rows_for(region, caller, what, disk_bytes);
   const auto bytes = blocks::data_bytes(region.store, disk);

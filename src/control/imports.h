@@ -11,14 +11,14 @@
 #include <map>
 #include <string>
 
-#include "blocks/image_file.h"
 #include "control/region.h"
+#include "images/format.h"
 
 namespace kiln::control {
 
 struct ImportRequest {
   std::string name, description = {};
-  blocks::ImageFormat format = blocks::ImageFormat::raw;
+  images::Format format = images::Format::raw;
   std::string architecture = "x86_64";
   std::string boot_mode = {};
   std::uint64_t most_bytes = blocks::max_disk_bytes;  // the largest disk that is accepted

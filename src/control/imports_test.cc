@@ -17,7 +17,7 @@ namespace kiln::control {
 namespace {
 
 using Fixture = RegionFixture;
-using blocks::ImageFormat;
+using images::Format;
 
 template <class Body>
 std::string refusal(Body body) {
@@ -29,12 +29,13 @@ std::string refusal(Body body) {
   return "no error";
 }
 
-// A qcow2 file made by qemu-img, of a disk with bytes at its start.
-base::Fd qcow2(Fixture& world, const base::Bytes& bytes, const std::vector<std::string>& options = {}) {
-  const auto raw = world.directory() / "disk.raw", made = world.directory() / "disk.qcow2";
+// A file made by qemu-img, of a disk of bytes.
+base::Fd made_of(Fixture& world, const base::Bytes& bytes, const std::string& driver,
+                 const std::vector<std::string>& options = {}) {
+  const auto raw = world.directory() / "disk.raw", made = world.directory() / ("disk." + driver);
   std::ofstream(raw, std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  std::vector<std::string> arguments{"qemu-img", "convert", "-f", "raw", "-O", "qcow2"};
+  std::vector<std::string> arguments{"qemu-img", "convert", "-f", "raw", "-O", driver};
   arguments.insert(arguments.end(), options.begin(), options.end());
   arguments.insert(arguments.end(), {raw.string(), made.string()});
   const auto ended = base::run({.arguments = arguments}, std::chrono::seconds(60));
@@ -94,23 +95,55 @@ TEST(Imports, a_qcow2_disk_is_converted) {
   Fixture world;
   const auto bytes = Fixture::pattern(3 << 20, 4);
   for (const auto& options : std::vector<std::vector<std::string>>{{}, {"-c"}, {"-o", "compat=0.10"}}) {
-    const auto fd = qcow2(world, bytes, options);
-    const auto made = import_image(world.region(), world.alice, fd.get(),
-                                   {.name = "q" + base::new_uuid(), .format = ImageFormat::qcow2});
+    const auto fd = made_of(world, bytes, "qcow2", options);
+    const auto made =
+        import_image(world.region(), world.alice, fd.get(), {.name = "q" + base::new_uuid(), .format = Format::qcow2});
     EXPECT_EQ(world.read(world.volume(world.alice, made.snapshot_id), 0, 3 << 20), bytes);
+  }
+}
+
+TEST(Imports, disks_in_the_formats_of_others_are_what_they_hold) {
+  Fixture world;
+  // Holes between the data, and data at the very end.
+  auto bytes = Fixture::pattern(1 << 20, 4);
+  bytes.resize(9 << 20);
+  const auto end = Fixture::pattern(200 << 10, 5);
+  std::copy(end.begin(), end.end(), bytes.end() - static_cast<std::ptrdiff_t>(end.size()));
+  struct Case {
+    Format format;
+    std::string driver;
+    std::vector<std::string> options;
+  };
+  const Case cases[] = {{Format::qcow2, "qcow2", {"-c", "-o", "compression_type=zstd"}},
+                        {Format::qcow2, "qcow2", {"-o", "extended_l2=on,cluster_size=128k"}},
+                        {Format::vmdk, "vmdk", {}},
+                        {Format::vmdk, "vmdk", {"-o", "subformat=streamOptimized"}},
+                        {Format::vhd, "vpc", {"-o", "subformat=dynamic,force_size=on"}},
+                        {Format::vhd, "vpc", {"-o", "subformat=fixed,force_size=on"}},
+                        {Format::vhdx, "vhdx", {}},
+                        {Format::vhdx, "vhdx", {"-o", "subformat=fixed,block_size=1M"}}};
+  for (const auto& [format, driver, options] : cases) {
+    const auto fd = made_of(world, bytes, driver, options);
+    const auto name = driver + (options.empty() ? "" : " " + options.back());
+    Imported made;
+    ASSERT_NO_THROW(
+        made = import_image(world.region(), world.alice, fd.get(), {.name = "i" + base::new_uuid(), .format = format}))
+        << name;
+    EXPECT_EQ(made.total.total_bytes, bytes.size()) << name;
+    EXPECT_EQ(world.read(world.volume(world.alice, made.snapshot_id), 0, bytes.size()), bytes) << name;
   }
 }
 
 TEST(Imports, files_that_are_not_what_they_say_are_refused_and_leave_nothing) {
   Fixture world;
   auto& region = world.region();
-  const auto import = [&](int fd, ImageFormat format) {
+  const auto import = [&](int fd, Format format) {
     return refusal([&] { import_image(region, world.alice, fd, {.name = "evil", .format = format}); });
   };
-  const auto good = qcow2(world, Fixture::pattern(1 << 20, 1));
-  EXPECT_TRUE(import(good.get(), ImageFormat::raw).starts_with("InvalidParameterValue: The file is refused"));
+  const auto good = made_of(world, Fixture::pattern(1 << 20, 1), "qcow2");
+  EXPECT_TRUE(import(good.get(), Format::raw).starts_with("InvalidParameterValue: The file is refused"));
   EXPECT_TRUE(
-      import(world.file(Fixture::pattern(1 << 20, 1)).get(), ImageFormat::qcow2).starts_with("InvalidParameterValue"));
+      import(world.file(Fixture::pattern(1 << 20, 1)).get(), Format::qcow2).starts_with("InvalidParameterValue"));
 
   const auto backed = world.directory() / "backed.qcow2";
   const auto ended = base::run({.arguments = {"qemu-img", "create", "-f", "qcow2", "-F", "raw", "-b",
@@ -118,20 +151,20 @@ TEST(Imports, files_that_are_not_what_they_say_are_refused_and_leave_nothing) {
                                std::chrono::seconds(60));
   ASSERT_EQ(ended.exit_code, 0) << ended.output;
   const base::Fd with_backing(::open(backed.c_str(), O_RDONLY | O_CLOEXEC));
-  EXPECT_TRUE(import(with_backing.get(), ImageFormat::qcow2).starts_with("InvalidParameterValue: The file is refused"));
+  EXPECT_TRUE(import(with_backing.get(), Format::qcow2).starts_with("InvalidParameterValue: The file is refused"));
 
   struct stat about {};
   ASSERT_EQ(::fstat(good.get(), &about), 0);
   ASSERT_EQ(::ftruncate(good.get(), about.st_size / 2), 0);
-  EXPECT_TRUE(import(good.get(), ImageFormat::qcow2).starts_with("InvalidParameterValue"))
-      << import(good.get(), ImageFormat::qcow2);
+  EXPECT_TRUE(import(good.get(), Format::qcow2).starts_with("InvalidParameterValue"))
+      << import(good.get(), Format::qcow2);
 
   EXPECT_TRUE(
-      import(world.file(Fixture::pattern(1'000'000, 1)).get(), ImageFormat::raw).starts_with("InvalidParameterValue"));
-  EXPECT_TRUE(import(world.file({}).get(), ImageFormat::raw).starts_with("InvalidParameterValue"));
+      import(world.file(Fixture::pattern(1'000'000, 1)).get(), Format::raw).starts_with("InvalidParameterValue"));
+  EXPECT_TRUE(import(world.file({}).get(), Format::raw).starts_with("InvalidParameterValue"));
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
-  EXPECT_TRUE(import(ends[0], ImageFormat::raw).starts_with("InvalidParameterValue"));
+  EXPECT_TRUE(import(ends[0], Format::raw).starts_with("InvalidParameterValue"));
   ::close(ends[0]);
   ::close(ends[1]);
   expect_nothing_left(world);

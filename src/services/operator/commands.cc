@@ -9,6 +9,7 @@
 #include "control/imports.h"
 #include "control/scrub.h"
 #include "control/usage.h"
+#include "images/format.h"
 
 namespace kiln::services::operators {
 namespace {
@@ -52,10 +53,12 @@ void import(const Command& command) {
   if (!file) throw ApiError("MissingParameter", "the import came without its file");
   control::ImportRequest what{.name = command.text("name"), .description = command.text("description")};
   const auto format = command.text("format", "raw");
-  if (format != "raw" && format != "qcow2") {
-    throw ApiError("InvalidParameterValue", "the format '" + format + "' is not known: raw and qcow2 are");
+  const auto known = images::importable(format);
+  if (!known) {
+    throw ApiError("InvalidParameterValue",
+                   "the format '" + format + "' is not known: raw, qcow2, vmdk, vhd, vhdx and ova are");
   }
-  what.format = format == "raw" ? blocks::ImageFormat::raw : blocks::ImageFormat::qcow2;
+  what.format = *known;
   what.architecture = command.text("architecture", "x86_64");
   what.boot_mode = command.text("boot_mode");
   what.expected_bytes = static_cast<std::uint64_t>(command.number("expected_bytes", 0));

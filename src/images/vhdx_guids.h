@@ -1,0 +1,26 @@
+#pragma once
+// The GUIDs of VHDX, in the byte order of the file: the first three groups are little-endian.
+
+#include <cstddef>
+#include <string_view>
+
+namespace kiln::images::vhdx {
+
+template <std::size_t Length>
+constexpr std::string_view guid(const char (&bytes)[Length]) {
+  static_assert(Length == 16 + 1);
+  return {bytes, 16};
+}
+
+// Regions.
+constexpr auto block_table = guid("\x66\x77\xc2\x2d\x23\xf6\x00\x42\x9d\x64\x11\x5e\x9b\xfd\x4a\x08");
+constexpr auto metadata = guid("\x06\xa2\x7c\x8b\x90\x47\x9a\x4b\xb8\xfe\x57\x5f\x05\x0f\x88\x6e");
+// Items of the metadata.
+constexpr auto file_parameters = guid("\x37\x67\xa1\xca\x36\xfa\x43\x4d\xb3\xb6\x33\xf0\xaa\x44\xe7\x6b");
+constexpr auto virtual_size = guid("\x24\x42\xa5\x2f\x1b\xcd\x76\x48\xb2\x11\x5d\xbe\xd8\x3b\xf4\xb8");
+constexpr auto page_83 = guid("\xab\x12\xca\xbe\xe6\xb2\x23\x45\x93\xef\xc3\x09\xe0\x00\xc7\x46");
+constexpr auto logical_sector = guid("\x1d\xbf\x41\x81\x6f\xa9\x09\x47\xba\x47\xf2\x33\xa8\xfa\xab\x5f");
+constexpr auto physical_sector = guid("\xc7\x48\xa3\xcd\x5d\x44\x71\x44\x9c\xc9\xe9\x88\x52\x51\xc5\x56");
+constexpr auto parent_locator = guid("\x2d\x5f\xd3\xa8\x0b\xb3\x4d\x45\xab\xf7\xd3\xd8\x48\x34\xab\x0c");
+
+}  // namespace kiln::images::vhdx
