@@ -1,5 +1,7 @@
 #include "blocks/generation.h"
 
+#include <algorithm>
+
 namespace kiln::blocks {
 namespace {
 
@@ -133,6 +135,26 @@ Status Generation::seal() {
   if (auto synced = log_->sync(); !synced) return lost(synced.error());
   sealed_ = true;
   return {};
+}
+
+std::vector<std::uint64_t> touched_chunks(std::span<const std::shared_ptr<Generation>> layers,
+                                          std::uint64_t size_bytes) {
+  std::vector<std::uint64_t> touched;
+  const auto units = (size_bytes + unit_bytes - 1) / unit_bytes;
+  for (const auto& layer : layers) {
+    for (std::uint64_t unit = 0; unit < units;) {
+      const auto end = layer->map().run_end(unit, units);
+      if (layer->map().state(unit) != UnitState::absent) {
+        for (auto chunk = unit / units_per_chunk; chunk * units_per_chunk < end; ++chunk) {
+          if (touched.empty() || touched.back() != chunk) touched.push_back(chunk);
+        }
+      }
+      unit = end;
+    }
+  }
+  std::sort(touched.begin(), touched.end());
+  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+  return touched;
 }
 
 }  // namespace kiln::blocks

@@ -7,7 +7,9 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/files.h"
 #include "base/mutex.h"
@@ -71,5 +73,10 @@ class Generation {
   std::uint64_t committed_ = 0;                        // touched only by whoever is syncing
   std::atomic<bool> sealed_ = false;
 };
+
+// Indexes of the chunks of a disk in which one of the layers has a unit that was written or zeroed; ascending. The maps
+// of the layers do not change meanwhile.
+std::vector<std::uint64_t> touched_chunks(std::span<const std::shared_ptr<Generation>> layers,
+                                          std::uint64_t size_bytes);
 
 }  // namespace kiln::blocks

@@ -40,22 +40,7 @@ Result<SealedGeneration> SealedGeneration::open(base::Files& files, const base::
 }
 
 std::vector<std::uint64_t> SealedGeneration::touched_chunks() const {
-  std::vector<std::uint64_t> touched;
-  const auto units = (size_bytes_ + unit_bytes - 1) / unit_bytes;
-  for (const auto& layer : layers_) {
-    for (std::uint64_t unit = 0; unit < units;) {
-      const auto end = layer->map().run_end(unit, units);
-      if (layer->map().state(unit) != UnitState::absent) {
-        for (auto chunk = unit / units_per_chunk; chunk * units_per_chunk < end; ++chunk) {
-          if (touched.empty() || touched.back() != chunk) touched.push_back(chunk);
-        }
-      }
-      unit = end;
-    }
-  }
-  std::sort(touched.begin(), touched.end());
-  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-  return touched;
+  return blocks::touched_chunks(layers_, size_bytes_);
 }
 
 // The state that a read of the cut would find; holder is the generation that has the data.

@@ -91,6 +91,8 @@ class Volume {
   base::Status prefetch(base::Extent range);  // brings chunks of the base disk into the source's cache
   // What is where, starting at range.offset, contiguous, clamped to range; may stop early but covers something.
   base::Result<std::vector<VolumeExtent>> extents(base::Extent range);
+  // Indexes of the chunks in which something was written, zeroed or trimmed since base(); ascending. Writes wait.
+  std::vector<std::uint64_t> touched_chunks();
 
   base::Status grow(std::uint64_t size_bytes);    // durable; the size it has is success, a smaller one is invalid
   base::Status raise_epoch(std::uint64_t epoch);  // fenced when it is lower than the volume's

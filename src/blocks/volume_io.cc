@@ -339,6 +339,11 @@ Status Volume::prefetch(Extent range) {
   return {};
 }
 
+std::vector<std::uint64_t> Volume::touched_chunks() {
+  base::Lock lock(mutex_);
+  return blocks::touched_chunks(layers_, size_bytes_);
+}
+
 Result<std::vector<VolumeExtent>> Volume::extents(Extent range) {
   std::vector<Piece> found;
   std::vector<VolumeExtent> extents;

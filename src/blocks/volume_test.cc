@@ -136,6 +136,19 @@ TEST_F(VolumeTest, extents_are_clamped_and_tell_zeros_from_data) {
   EXPECT_EQ(text, "512+3584d 4096+1052672z 1056768+1040384d 2097152+2097152z ");
 }
 
+TEST_F(VolumeTest, knows_the_chunks_that_were_touched_whatever_cut_they_are_in) {
+  create(64 * mib, disks.add(Bytes(16 * mib, std::byte{1})));
+  open();
+  EXPECT_TRUE(volume->touched_chunks().empty());
+  ASSERT_TRUE(write(9 * mib / sector_bytes, 1));
+  ASSERT_TRUE(seal("snap-1"));
+  ASSERT_TRUE(write(0, 2));
+  ASSERT_TRUE(volume->zero({3 * mib, 2 * chunk_bytes}, Fua::yes));
+  EXPECT_EQ(volume->touched_chunks(), (std::vector<std::uint64_t>{0, 6, 7, 18}));
+  restart(FaultyFiles::Crash::process);
+  EXPECT_EQ(volume->touched_chunks(), (std::vector<std::uint64_t>{0, 6, 7, 18}));
+}
+
 TEST_F(VolumeTest, overlapping_writes_do_not_mix_inside_a_unit) {
   create(mib);
   open();
