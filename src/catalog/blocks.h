@@ -10,8 +10,8 @@ namespace kiln::catalog {
 
 struct Root {
   std::string region;
-  std::string kind;    // snapshot volume session
-  std::string owner;   // snap-..., vol-..., session id
+  std::string kind;    // snapshot volume session started
+  std::string owner;   // snap-..., vol-..., session id, snap-...
   std::string digest;  // hex of the tree's root; 64 zeros for a disk of zeros
   std::int64_t size_bytes = 0;
 };

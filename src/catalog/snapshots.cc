@@ -28,4 +28,12 @@ std::optional<Snapshot> newest_snapshot_of_volume(Txn& txn, const std::string& r
       {region, volume_id});
 }
 
+std::optional<StartedSnapshot> find_started_snapshot(Txn& txn, const std::string& region, const std::string& id) {
+  return select_one<StartedSnapshot>(txn, "WHERE region = $1 AND id = $2", {region, id});
+}
+
+std::vector<StartedSnapshot> started_snapshots(Txn& txn, const std::string& region) {
+  return select<StartedSnapshot>(txn, "WHERE region = $1 ORDER BY id", {region});
+}
+
 }  // namespace kiln::catalog

@@ -24,6 +24,13 @@ struct Snapshot {
   std::optional<base::Micros> completed;
 };
 
+// A snapshot that a client writes block by block: from its start until the files that its blocks were written to have
+// gone, whether it was completed, given up or deleted. The disk of its parent is held by a root row of kind started.
+struct StartedSnapshot {
+  std::string region, id;
+  std::int64_t timeout_minutes = 0;  // given up when no block is written, nor the snapshot completed, for so long
+};
+
 std::optional<Snapshot> find_snapshot(Txn& txn, const std::string& region, const std::string& id);
 // Oldest first.
 std::vector<Snapshot> snapshots_of(Txn& txn, const std::string& region, const std::string& account);
@@ -33,8 +40,12 @@ std::vector<Snapshot> snapshots_of_image(Txn& txn, const std::string& region, co
 // The volume's youngest completed snapshot: the parent of its next one.
 std::optional<Snapshot> newest_snapshot_of_volume(Txn& txn, const std::string& region, const std::string& volume_id);
 
+std::optional<StartedSnapshot> find_started_snapshot(Txn& txn, const std::string& region, const std::string& id);
+std::vector<StartedSnapshot> started_snapshots(Txn& txn, const std::string& region);
+
 }  // namespace kiln::catalog
 
 KILN_ROW(kiln::catalog::Snapshot, "snapshot", 2, region, id, account, volume_id, state, state_message, description,
          progress, size_gib, size_bytes, full_bytes, encrypted, parent_snapshot_id, generation, image_id, started,
          completed)
+KILN_ROW(kiln::catalog::StartedSnapshot, "started_snapshot", 2, region, id, timeout_minutes)

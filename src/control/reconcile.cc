@@ -17,6 +17,7 @@
 #include "control/instance_jobs.h"
 #include "control/instance_state.h"
 #include "control/metadata.h"
+#include "control/snapshot_writes.h"
 
 namespace kiln::control {
 namespace {
@@ -227,6 +228,7 @@ void Reconciler::pass() {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Region& region = *regions_.all()[i];
     guarded(region, "forgetting client tokens", [&] { forget_client_tokens(region); });
+    guarded(region, "overdue snapshots", [&] { end_overdue_snapshots(region, region.clock.monotonic()); });
     if (!seen[i]) continue;
     guarded(region, "reconciling", [&] {
       look_after_instances(region, *seen[i], rows[i]);

@@ -7,6 +7,7 @@
 //   row running, no domain (the host restarted)      job recover: boot again
 //   domain, process or directory of nobody           removed
 //   terminated for an hour                           row pruned
+//   snapshot that a client began to write, overdue   made an error, its blocks removed (snapshot_writes.h)
 //   client token a day old                           forgotten, once an hour
 //
 // Owned by the daemon. It changes instances only through jobs of theirs, and looks only at those that no open job works

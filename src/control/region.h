@@ -15,6 +15,7 @@
 #include "catalog/database.h"
 #include "control/disk_servers.h"
 #include "control/principal.h"
+#include "control/snapshot_heads.h"
 #include "hypervisor/host.h"
 #include "jobs/jobs.h"
 
@@ -31,6 +32,7 @@ struct Region {
   catalog::Database& catalog;
   blocks::Store& store;
   blocks::VolumeTable& idle_volumes;  // those that no disk server serves are opened here, for a job
+  SnapshotHeads& snapshot_heads;      // of snapshots that clients write block by block
   DiskServers& disk_servers;
   hypervisor::Host& host;  // the one host of all zones, until there are more
   jobs::Runner& jobs;

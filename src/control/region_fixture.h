@@ -36,6 +36,7 @@
 #include "control/imports.h"
 #include "control/instance_jobs.h"
 #include "control/region.h"
+#include "control/snapshot_writes.h"
 #include "control/snapshots.h"
 #include "control/upload_session.h"
 #include "control/volumes.h"
@@ -183,6 +184,7 @@ class RegionFixture {
     }
     idle_volumes_ = std::make_unique<blocks::VolumeTable>(
         files, *store_, blocks::VolumeTable::Options{.directory = root / "volumes", .instance = ""});
+    snapshot_heads_ = std::make_unique<SnapshotHeads>(files, *store_, clock_, root / "started");
     runner_ = std::make_unique<jobs::Runner>(
         *database_, clock_,
         jobs::Runner::Options{.owner = base::new_uuid(), .kill_point = std::move(kill_point), .sole_owner = true});
@@ -196,6 +198,7 @@ class RegionFixture {
                                                   .catalog = *database_,
                                                   .store = *store_,
                                                   .idle_volumes = *idle_volumes_,
+                                                  .snapshot_heads = *snapshot_heads_,
                                                   .disk_servers = *disk_servers_,
                                                   .host = host_,
                                                   .jobs = *runner_,
@@ -203,6 +206,7 @@ class RegionFixture {
     abandon_dead_sessions(region());
     add_volume_jobs(*runner_, *regions_);
     add_snapshot_jobs(*runner_, *regions_);
+    add_snapshot_write_jobs(*runner_, *regions_);
     add_image_jobs(*runner_, *regions_);
     add_instance_jobs(*runner_, *regions_);
     runner_->run();
@@ -211,6 +215,7 @@ class RegionFixture {
     runner_->stop();
     runner_.reset();
     idle_volumes_.reset();
+    snapshot_heads_.reset();
     regions_.reset();
     store_.reset();
     database_.reset();
@@ -224,6 +229,7 @@ class RegionFixture {
   std::unique_ptr<catalog::Database> database_;
   std::unique_ptr<blocks::Store> store_;
   std::unique_ptr<blocks::VolumeTable> idle_volumes_;
+  std::unique_ptr<SnapshotHeads> snapshot_heads_;
   std::unique_ptr<jobs::Runner> runner_;
   std::unique_ptr<Regions> regions_;
 };

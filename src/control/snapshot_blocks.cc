@@ -2,24 +2,18 @@
 
 #include <stdexcept>
 
-#include "base/api_error.h"
 #include "base/ids.h"
 #include "blocks/manifest.h"
 #include "catalog/snapshots.h"
 #include "control/block_tokens.h"
+#include "control/ebs_refusals.h"
 #include "control/snapshots.h"
 
 namespace kiln::control {
 namespace {
 
-using base::ApiError;
-
 // "EBS direct APIs": block tokens are good for seven days, page tokens for one hour.
 constexpr base::Micros block_token_life = base::seconds(7 * 86'400), page_token_life = base::seconds(3600);
-
-[[noreturn]] void refuse(const std::string& why, const std::string& reason) {
-  throw ApiError("ValidationException", why, 400, reason);
-}
 
 struct Source {
   catalog::Snapshot snapshot;
@@ -27,13 +21,11 @@ struct Source {
 };
 
 Source source_of(catalog::Txn& txn, const Region& region, const Principal& caller, const std::string& id) {
-  if (!base::is_id("snap", id)) refuse("The snapshot ID '" + id + "' is not valid.", "INVALID_SNAPSHOT_ID");
+  if (!base::is_id("snap", id)) refuse_ebs("The snapshot ID '" + id + "' is not valid.", "INVALID_SNAPSHOT_ID");
   auto row = catalog::find_snapshot(txn, region.name, id);
-  if (!row || row->account != caller.account) {
-    throw ApiError("ResourceNotFoundException", "The snapshot '" + id + "' does not exist.", 404, "SNAPSHOT_NOT_FOUND");
-  }
+  if (!row || row->account != caller.account) refuse_ebs_unknown(id);
   if (row->state != "completed") {
-    refuse("The snapshot '" + id + "' is " + row->state + " and not completed.", "INVALID_SNAPSHOT_ID");
+    refuse_ebs("The snapshot '" + id + "' is " + row->state + " and not completed.", "INVALID_SNAPSHOT_ID");
   }
   const auto disk = snapshot_disk(txn, region, *row);
   return {.snapshot = *std::move(row), .disk = disk};
@@ -49,17 +41,17 @@ std::string page_purpose(const BlockQuery& query) {
 
 void check_query(const BlockQuery& query) {
   if (query.most < least_blocks_a_page || query.most > most_blocks_a_page) {
-    refuse("maxResults must be between 100 and 10000.", "INVALID_PARAMETER_VALUE");
+    refuse_ebs("maxResults must be between 100 and 10000.", "INVALID_PARAMETER_VALUE");
   }
   if (query.since_snapshot_id && *query.since_snapshot_id == query.snapshot_id) {
-    refuse("A snapshot cannot be compared with itself.", "INVALID_SNAPSHOT_ID");
+    refuse_ebs("A snapshot cannot be compared with itself.", "INVALID_SNAPSHOT_ID");
   }
 }
 
 std::uint64_t first_of_page(const BlockTokens& tokens, const BlockQuery& query, base::Micros now) {
   if (query.page_token.empty()) return query.first_index;
   const auto next = tokens.check(page_purpose(query), query.page_token, now);
-  if (!next) refuse("The page token is not valid for this request, or has expired.", "INVALID_PAGE_TOKEN");
+  if (!next) refuse_ebs("The page token is not valid for this request, or has expired.", "INVALID_PAGE_TOKEN");
   return *next;
 }
 
@@ -90,7 +82,8 @@ BlockPage list_blocks(Region& region, const Principal& caller, const BlockQuery&
         page.blocks.push_back(
             {.index = block.chunk_index,
              .token = token_of(query.snapshot_id, block.after, block.chunk_index),
-             .since_token = token_of(query.since_snapshot_id.value_or(""), block.before, block.chunk_index)});
+             .since_token = token_of(query.since_snapshot_id.value_or(""), block.before, block.chunk_index),
+             .id = block.after});
         return true;
       });
   if (!walked) throw std::runtime_error("listing blocks of " + query.snapshot_id + ": " + walked.error().message());
@@ -102,14 +95,14 @@ BlockContent read_block(Region& region, const Principal& caller, const std::stri
   const auto source =
       catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return source_of(txn, region, caller, snapshot_id); });
   if (!BlockTokens(region).check(block_purpose(snapshot_id, index), token, region.clock.now())) {
-    refuse("The block token is not valid for block " + std::to_string(index) + " of this snapshot, or has expired.",
-           "INVALID_BLOCK_TOKEN");
+    refuse_ebs("The block token is not valid for block " + std::to_string(index) + " of this snapshot, or has expired.",
+               "INVALID_BLOCK_TOKEN");
   }
   const auto id = region.store.chunk_id(source.disk, index);
   if (!id) throw std::runtime_error("block " + std::to_string(index) + ": " + id.error().message());
   auto bytes = region.store.chunk(*id);
   if (!bytes) throw std::runtime_error("block " + std::to_string(index) + ": " + bytes.error().message());
-  if (*bytes == nullptr) refuse("The snapshot has no such block.", "INVALID_BLOCK");
+  if (*bytes == nullptr) refuse_ebs("The snapshot has no such block.", "INVALID_BLOCK");
   return {.id = *id, .bytes = *std::move(bytes)};
 }
 

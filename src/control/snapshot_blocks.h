@@ -32,6 +32,7 @@ struct ListedBlock {
   std::uint64_t index = 0;
   std::string token;        // to read it from snapshot_id; empty where that has zeros
   std::string since_token;  // to read it from since_snapshot_id; empty where that has zeros
+  blocks::ChunkId id;       // of its content in snapshot_id: the SHA-256 that GetSnapshotBlock answers with it
 };
 struct BlockPage {
   std::vector<ListedBlock> blocks;  // ascending

@@ -14,6 +14,7 @@
 #include "catalog/images.h"
 #include "catalog/volumes.h"
 #include "control/images.h"
+#include "control/snapshot_writes.h"
 #include "control/tags.h"
 #include "control/uploads.h"
 #include "control/volume_access.h"
@@ -215,6 +216,7 @@ blocks::DiskId snapshot_disk(catalog::Txn& txn, const Region& region, const Snap
 
 void delete_snapshot_rows(catalog::Txn& txn, Region& region, const Snapshot& snapshot) {
   catalog::drop_roots(txn, region.name, "snapshot", snapshot.id);
+  end_started_snapshot(txn, region, snapshot);
   catalog::remove(txn, snapshot);
   remove_all_tags(txn, region, snapshot.id);
 }
@@ -229,6 +231,7 @@ void delete_snapshot(Region& region, const Principal& caller, const std::string&
     }
     delete_snapshot_rows(txn, region, snapshot);
   });
+  region.jobs.wake();  // what a client was still writing goes
 }
 
 std::vector<SnapshotDetails> describe_snapshots(Region& region, const Principal& caller, const SnapshotQuery& query) {

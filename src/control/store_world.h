@@ -427,6 +427,7 @@ class StoreWorld {
     disk_servers_ = std::make_unique<LocalDiskServers>(*files_, *store_, root / "volumes");
     idle_volumes_ = std::make_unique<blocks::VolumeTable>(
         *files_, *store_, blocks::VolumeTable::Options{.directory = root / "volumes", .instance = ""});
+    snapshot_heads_ = std::make_unique<SnapshotHeads>(*files_, *store_, clock_, root / "started");
     runner_ = std::make_unique<jobs::Runner>(*watched_, clock_, jobs::Runner::Options{.owner = base::new_uuid()});
     regions_ = std::make_unique<Regions>();
     regions_->add(std::make_unique<Region>(Region{.name = region_name,
@@ -438,6 +439,7 @@ class StoreWorld {
                                                   .catalog = *watched_,
                                                   .store = *store_,
                                                   .idle_volumes = *idle_volumes_,
+                                                  .snapshot_heads = *snapshot_heads_,
                                                   .disk_servers = *disk_servers_,
                                                   .host = host_,
                                                   .jobs = *runner_,
@@ -448,6 +450,7 @@ class StoreWorld {
   void stop() {
     runner_.reset();
     idle_volumes_.reset();
+    snapshot_heads_.reset();
     disk_servers_.reset();
     regions_.reset();
     store_.reset();
@@ -473,6 +476,7 @@ class StoreWorld {
   std::unique_ptr<blocks::Store> store_;
   std::unique_ptr<LocalDiskServers> disk_servers_;
   std::unique_ptr<blocks::VolumeTable> idle_volumes_;
+  std::unique_ptr<SnapshotHeads> snapshot_heads_;
   std::unique_ptr<jobs::Runner> runner_;
   std::unique_ptr<Regions> regions_;
 };

@@ -147,24 +147,32 @@ blocks::DiskId store_cut(Region& region, jobs::Context& job, const SealedGenerat
   return disk;
 }
 
+// The disk that the cut became; nothing when its snapshot is not wanted any more.
+std::optional<blocks::DiskId> stored(Region& region, jobs::Context& job, const Snapshot& row,
+                                     const SealedGeneration& cut) {
+  blocks::DiskId disk;
+  if (row.state == "completed") {  // a crash came after the commit
+    disk = catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return snapshot_disk(txn, region, row); });
+  } else {
+    try {
+      disk = store_cut(region, job, cut);
+    } catch (const NotPending&) {
+      return {};
+    }
+  }
+  count_full_bytes(region, job, row.id, disk);
+  return disk;
+}
+
 // The oldest cut that waits: stored when its snapshot is pending, and made the volume's base when that is done.
 void settle_oldest(Region& region, jobs::Context& job, const std::string& volume_id, const std::string& snapshot_id) {
   const auto row = find(region, snapshot_id);
   if (!row || row->state == "error") return give_up_cut(region, volume_id, snapshot_id);
   const auto cut = value_of(SealedGeneration::open(region.files, region.volume_directory(volume_id), snapshot_id),
                             "the cut of " + snapshot_id);
-  blocks::DiskId disk;
-  if (row->state == "completed") {  // a crash came between the commit and the rebase
-    disk = catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return snapshot_disk(txn, region, *row); });
-  } else {
-    try {
-      disk = store_cut(region, job, cut);
-    } catch (const NotPending&) {
-      return give_up_cut(region, volume_id, snapshot_id);
-    }
-  }
-  count_full_bytes(region, job, snapshot_id, disk);
-  rebase(region, job, cut, disk);
+  const auto disk = stored(region, job, *row, cut);
+  if (!disk) return give_up_cut(region, volume_id, snapshot_id);
+  rebase(region, job, cut, *disk);
 }
 
 }  // namespace
@@ -182,6 +190,15 @@ void upload_cut(Region& region, jobs::Context& job, const std::string& volume_id
     if (!cuts) throw std::runtime_error("volume " + volume_id + ": " + cuts.error().message());
     throw std::runtime_error("the cut of " + snapshot_id + " is not there any more");
   }
+}
+
+void store_started(Region& region, jobs::Context& job, const std::string& snapshot_id) {
+  const auto row = find(region, snapshot_id);
+  if (!row || row->state == "error") return;
+  const auto directory = region.snapshot_heads.directory_of(snapshot_id);
+  const auto cut =
+      value_of(SealedGeneration::open(region.files, directory, snapshot_id), "the blocks of " + snapshot_id);
+  stored(region, job, *row, cut);
 }
 
 void give_up_cut(Region& region, const std::string& volume_id, const std::string& snapshot_id) {

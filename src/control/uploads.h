@@ -19,6 +19,9 @@ namespace kiln::control {
 // volume open, std::runtime_error when the cut cannot be uploaded. A snapshot that is no longer pending is left alone.
 void upload_cut(Region& region, jobs::Context& job, const std::string& volume_id, const std::string& snapshot_id);
 
+// The same for a snapshot that a client wrote (snapshot_writes.h), whose head ends with it: nothing stands on it.
+void store_started(Region& region, jobs::Context& job, const std::string& snapshot_id);
+
 // The cut is read through from now on as if it had not been made; its volume may have gone. Throws jobs::Retry.
 void give_up_cut(Region& region, const std::string& volume_id, const std::string& snapshot_id);
 

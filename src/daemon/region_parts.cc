@@ -30,6 +30,8 @@ RegionParts::RegionParts(const Config& config, const RegionConfig& region, const
   store_ = std::move(*store);
   idle_volumes_ = std::make_unique<blocks::VolumeTable>(
       shared.files, *store_, blocks::VolumeTable::Options{.directory = directory_ / "volumes", .instance = ""});
+  snapshot_heads_ =
+      std::make_unique<control::SnapshotHeads>(shared.files, *store_, shared.clock, directory_ / "started");
   if (config.hypervisor == "fake") {
     disk_servers_ = std::make_unique<control::LocalDiskServers>(shared.files, *store_, directory_ / "volumes");
   } else {
@@ -48,6 +50,7 @@ std::unique_ptr<control::Region> RegionParts::region(const control::Regions& all
                           .catalog = shared_.catalog,
                           .store = *store_,
                           .idle_volumes = *idle_volumes_,
+                          .snapshot_heads = *snapshot_heads_,
                           .disk_servers = *disk_servers_,
                           .host = shared_.host,
                           .jobs = shared_.jobs,

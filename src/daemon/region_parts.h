@@ -7,6 +7,7 @@
 #include "blocks/volume_table.h"
 #include "control/disk_servers.h"
 #include "control/region.h"
+#include "control/snapshot_heads.h"
 #include "daemon/config.h"
 
 namespace kiln::daemon {
@@ -32,6 +33,7 @@ class RegionParts {
   const base::Path directory_;
   std::unique_ptr<blocks::Store> store_;
   std::unique_ptr<blocks::VolumeTable> idle_volumes_;
+  std::unique_ptr<control::SnapshotHeads> snapshot_heads_;
   std::unique_ptr<control::DiskServers> disk_servers_;
 };
 

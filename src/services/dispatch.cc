@@ -68,7 +68,8 @@ http::Response Dispatch::answer(http::Request& request) const {
     failure = {"RequestTimeout", "The body of the request did not arrive.", 400};
   } catch (const std::exception& error) {
     base::log_error("dispatch", "{} {}: {}", incoming.id, incoming.action, error.what());
-    failure = {"InternalError", "An internal error has occurred. Request id: " + incoming.id, 500};
+    const auto code = incoming.service != nullptr ? incoming.service->internal_error : Service().internal_error;
+    failure = {std::string(code), "An internal error has occurred. Request id: " + incoming.id, 500};
   }
   if (!failure.code.empty()) response = to_http(wire::failure(incoming.dialect, incoming.id, failure), incoming.id);
   control::audit({.request_id = incoming.id,

@@ -15,8 +15,9 @@ struct Service {
   std::string_view name;     // of the credential scope: ec2
   std::string_view version;  // 2016-11-15
   wire::Dialect dialect;
-  std::string_view target = {};  // of X-Amz-Target in the JSON protocols: AmazonSSM
-  bool global = false;           // has no region of its own (sts, iam): any is accepted in its credential scope
+  std::string_view target = {};                       // of X-Amz-Target in the JSON protocols: AmazonSSM
+  std::string_view internal_error = "InternalError";  // what it calls an error that is ours
+  bool global = false;  // has no region of its own (sts, iam): any is accepted in its credential scope
   std::vector<std::span<const Operation>> tables;
 };
 

@@ -6,7 +6,7 @@ import { FAKE, removeRegion, startRegion, stopRegion } from './region.ts';
 
 const ALL = [
   'regions', 'sts', 'errors', 'conformance', 'compatibility', 'keys', 'security_groups', 'network', 'import', 'snapshots',
-  'snapshot_blocks', 'volumes', 'images', 'tags', 'accounts', 'usage', 'instances', 'guests', 'debian', 'full_disk',
+  'snapshot_blocks', 'snapshot_writes', 'volumes', 'images', 'tags', 'accounts', 'usage', 'instances', 'guests', 'debian', 'full_disk',
   'recovery',
 ];
 

@@ -175,6 +175,7 @@ export function keysOf(account: string): Keys {
 interface ClientOptions {
   region?: string;
   keys?: Keys;
+  sockets?: number; // connections at a time
 }
 
 function settings(account: string, options: ClientOptions) {
@@ -183,6 +184,7 @@ function settings(account: string, options: ClientOptions) {
     region: options.region ?? REGION,
     credentials: options.keys ?? keysOf(account),
     maxAttempts: 1,
+    ...(options.sockets ? { requestHandler: { httpAgent: { maxSockets: options.sockets } } } : {}),
   };
 }
 

@@ -1,16 +1,16 @@
 // The EBS direct APIs: what a snapshot holds, block by block.
 import { GetSnapshotBlockCommand, ListChangedBlocksCommand, ListSnapshotBlocksCommand } from '@aws-sdk/client-ebs';
 import * as assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { describe, test } from 'node:test';
 
+import { allBlocks, BLOCK, getBlock } from './block_client.ts';
 import { assertRefused, refusal } from './refusals.ts';
 import { ebs, kilnOutput, OTHER_ACCOUNT, restartDaemon, scratch } from './region.ts';
 import { imageNamed, MIB, once, snapshotOf, uniqueName } from './things.ts';
 
-const BLOCK = 512 * 1024;
 const SIZE = 256 * MIB;
 const DATA_BLOCKS = 130; // more than the smallest page
 
@@ -34,38 +34,14 @@ async function stored(content: Buffer): Promise<string> {
   return snapshotOf(await imageNamed(name));
 }
 
-async function allBlocks(snapshot: string, pageSize: number) {
-  const blocks = [];
-  let token: string | undefined;
-  do {
-    const page = await ebs().send(new ListSnapshotBlocksCommand({ SnapshotId: snapshot, MaxResults: pageSize, NextToken: token }));
-    assert.ok(page.Blocks!.length <= pageSize);
-    assert.equal(page.BlockSize, BLOCK);
-    assert.equal(page.VolumeSize, 1);
-    assert.ok(page.ExpiryTime! > new Date());
-    blocks.push(...page.Blocks!);
-    token = page.NextToken;
-  } while (token);
-  return blocks;
-}
-
-async function content(snapshot: string, index: number, token: string): Promise<Buffer> {
-  const got = await ebs().send(new GetSnapshotBlockCommand({ SnapshotId: snapshot, BlockIndex: index, BlockToken: token }));
-  const bytes = Buffer.from(await got.BlockData!.transformToByteArray());
-  assert.equal(got.DataLength, BLOCK);
-  assert.equal(got.ChecksumAlgorithm, 'SHA256');
-  assert.equal(got.Checksum, createHash('sha256').update(bytes).digest('base64'));
-  return bytes;
-}
-
 describe('snapshot blocks', () => {
   test('a snapshot is put together from its blocks, page by page', async () => {
     const { first } = await disks();
-    const blocks = await allBlocks(first.snapshot, 100);
+    const blocks = await allBlocks(ebs(), first.snapshot, 100);
     assert.deepEqual(blocks.map((block) => block.BlockIndex), [...Array(DATA_BLOCKS).keys()]);
     const copy = Buffer.alloc(SIZE);
     for (const block of blocks) {
-      (await content(first.snapshot, block.BlockIndex!, block.BlockToken!)).copy(copy, block.BlockIndex! * BLOCK);
+      (await getBlock(ebs(), first.snapshot, block.BlockIndex!, block.BlockToken!)).copy(copy, block.BlockIndex! * BLOCK);
     }
     assert.ok(copy.equals(first.content));
   });
@@ -81,7 +57,7 @@ describe('snapshot blocks', () => {
     assert.equal(page.NextToken, undefined);
     const three = page.ChangedBlocks![0]!;
     for (const [disk, token] of [[first, three.FirstBlockToken], [second, three.SecondBlockToken]] as const) {
-      assert.ok((await content(disk.snapshot, 3, token!)).equals(disk.content.subarray(3 * BLOCK, 4 * BLOCK)));
+      assert.ok((await getBlock(ebs(), disk.snapshot, 3, token!)).equals(disk.content.subarray(3 * BLOCK, 4 * BLOCK)));
     }
     const later = await ebs().send(new ListChangedBlocksCommand({
       FirstSnapshotId: first.snapshot, SecondSnapshotId: second.snapshot, StartingBlockIndex: 4,
@@ -91,14 +67,14 @@ describe('snapshot blocks', () => {
 
   test('tokens outlive a restart of the daemon', async () => {
     const { first } = await disks();
-    const [block] = await allBlocks(first.snapshot, 10_000);
+    const [block] = await allBlocks(ebs(), first.snapshot, 10_000);
     await restartDaemon('SIGTERM');
-    assert.ok((await content(first.snapshot, 0, block!.BlockToken!)).equals(first.content.subarray(0, BLOCK)));
+    assert.ok((await getBlock(ebs(), first.snapshot, 0, block!.BlockToken!)).equals(first.content.subarray(0, BLOCK)));
   });
 
   test('a token is good for its own block, snapshot and listing only', async () => {
     const { first, second } = await disks();
-    const blocks = await allBlocks(first.snapshot, 10_000);
+    const blocks = await allBlocks(ebs(), first.snapshot, 10_000);
     const token = blocks[1]!.BlockToken!;
     const get = (snapshot: string, index: number, BlockToken: string) =>
       ebs().send(new GetSnapshotBlockCommand({ SnapshotId: snapshot, BlockIndex: index, BlockToken }));
@@ -115,11 +91,15 @@ describe('snapshot blocks', () => {
   });
 
   test('another account, an unknown snapshot and bad numbers are refused', async () => {
-    const { first } = await disks();
+    const { first, second } = await disks();
     const list = (SnapshotId: string, more = {}, client = ebs()) =>
       client.send(new ListSnapshotBlocksCommand({ SnapshotId, ...more }));
     const foreign = await refusal(list(first.snapshot, {}, ebs(OTHER_ACCOUNT)));
     assert.deepEqual([foreign.code, foreign.status], ['ResourceNotFoundException', 404]);
+    const changed = (client = ebs()) => client.send(new ListChangedBlocksCommand({ FirstSnapshotId: first.snapshot, SecondSnapshotId: second.snapshot }));
+    await assertRefused(changed(ebs(OTHER_ACCOUNT)), 'ResourceNotFoundException');
+    const [block] = await allBlocks(ebs(), first.snapshot);
+    await assertRefused(getBlock(ebs(OTHER_ACCOUNT), first.snapshot, 0, block!.BlockToken!), 'ResourceNotFoundException');
     await assertRefused(list('snap-0123456789abcdef0'), 'ResourceNotFoundException');
     await assertRefused(list('vol-0123456789abcdef0'), 'ValidationException', /not valid/);
     await assertRefused(list(first.snapshot, { MaxResults: 5 }), 'ValidationException', /maxResults/);

@@ -1,8 +1,10 @@
+// ListSnapshotBlocks, ListChangedBlocks, GetSnapshotBlock.
 #include "services/ebs/ebs.h"
 
-#include "base/api_error.h"
-#include "base/text.h"
+#include "control/ebs_refusals.h"
 #include "control/snapshot_blocks.h"
+#include "services/ebs/checksum.h"
+#include "services/ebs/operations.h"
 
 namespace kiln::services::ebs {
 
@@ -14,6 +16,7 @@ struct ListSnapshotBlocksRequest {
 struct Block {
   int block_index = 0;
   std::string block_token;
+  std::string checksum;  // not in the model: other clients ignore it, and a Kiln that copies asks for no block it has
 };
 struct ListSnapshotBlocksResponse {
   std::vector<Block> blocks;
@@ -58,7 +61,7 @@ KILN_WIRE_IN(kiln::services::ebs::ListSnapshotBlocksRequest, max_results, kiln::
 KILN_WIRE_IN(kiln::services::ebs::ListSnapshotBlocksRequest, starting_block_index, kiln::wire::In::query,
              "startingBlockIndex")
 KILN_WIRE(kiln::services::ebs::ListSnapshotBlocksRequest, snapshot_id, next_token, max_results, starting_block_index)
-KILN_WIRE(kiln::services::ebs::Block, block_index, block_token)
+KILN_WIRE(kiln::services::ebs::Block, block_index, block_token, checksum)
 KILN_WIRE(kiln::services::ebs::ListSnapshotBlocksResponse, blocks, expiry_time, volume_size, block_size, next_token)
 
 KILN_WIRE_IN(kiln::services::ebs::ListChangedBlocksRequest, second_snapshot_id, kiln::wire::In::uri, "secondSnapshotId")
@@ -86,14 +89,8 @@ KILN_WIRE(kiln::services::ebs::GetSnapshotBlockResponse, data_length, checksum, 
 namespace kiln::services::ebs {
 namespace {
 
-constexpr int block_size = blocks::chunk_bytes;
-
-[[noreturn]] void refuse(const std::string& why, const std::string& reason) {
-  throw base::ApiError("ValidationException", why, 400, reason);
-}
-
 std::uint64_t index_of(int index) {
-  if (index < 0) refuse("A block index cannot be negative.", "INVALID_PARAMETER_VALUE");
+  if (index < 0) control::refuse_ebs("A block index cannot be negative.", "INVALID_PARAMETER_VALUE");
   return static_cast<std::uint64_t>(index);
 }
 
@@ -104,38 +101,42 @@ std::optional<std::string> unless_empty(std::string text) {
 // What both listings are asked and answer alike.
 template <class Request>
 control::BlockPage page_of(Call& call, const Request& request, const std::string& snapshot_id,
-                           std::optional<std::string> since) {
+                           const std::optional<std::string>& since) {
   return control::list_blocks(call.region, call.principal,
                               {.snapshot_id = snapshot_id,
-                               .since_snapshot_id = std::move(since),
+                               .since_snapshot_id = since,
                                .first_index = index_of(request.starting_block_index.value_or(0)),
                                .most = request.max_results.value_or(control::most_blocks_a_page),
                                .page_token = request.next_token});
 }
 
+template <class Response>
+Response answer_with(control::BlockPage& page) {
+  Response response;
+  response.expiry_time = {page.tokens_end};
+  response.volume_size = page.size_gib;
+  response.block_size = blocks::chunk_bytes;
+  response.next_token = unless_empty(std::move(page.next_page));
+  return response;
+}
+
 ListSnapshotBlocksResponse list_snapshot_blocks(Call& call, const ListSnapshotBlocksRequest& request) {
   auto page = page_of(call, request, request.snapshot_id, {});
-  ListSnapshotBlocksResponse response{.blocks = {},
-                                      .expiry_time = {page.tokens_end},
-                                      .volume_size = page.size_gib,
-                                      .block_size = block_size,
-                                      .next_token = unless_empty(std::move(page.next_page))};
+  auto response = answer_with<ListSnapshotBlocksResponse>(page);
   for (auto& block : page.blocks) {
-    response.blocks.push_back({.block_index = static_cast<int>(block.index), .block_token = std::move(block.token)});
+    response.blocks.push_back({.block_index = static_cast<int>(block.index),
+                               .block_token = std::move(block.token),
+                               .checksum = checksum_of(block.id)});
   }
   return response;
 }
 
 ListChangedBlocksResponse list_changed_blocks(Call& call, const ListChangedBlocksRequest& request) {
   if (request.first_snapshot_id.empty()) {
-    refuse("firstSnapshotId says which snapshot to compare with, and is missing.", "INVALID_SNAPSHOT_ID");
+    control::refuse_ebs("firstSnapshotId says which snapshot to compare with, and is missing.", "INVALID_SNAPSHOT_ID");
   }
   auto page = page_of(call, request, request.second_snapshot_id, request.first_snapshot_id);
-  ListChangedBlocksResponse response{.changed_blocks = {},
-                                     .expiry_time = {page.tokens_end},
-                                     .volume_size = page.size_gib,
-                                     .block_size = block_size,
-                                     .next_token = unless_empty(std::move(page.next_page))};
+  auto response = answer_with<ListChangedBlocksResponse>(page);
   for (auto& block : page.blocks) {
     response.changed_blocks.push_back({.block_index = static_cast<int>(block.index),
                                        .first_block_token = unless_empty(std::move(block.since_token)),
@@ -150,10 +151,7 @@ GetSnapshotBlockResponse get_snapshot_block(Call& call, const GetSnapshotBlockRe
   call.streamed_answer = {.headers = {},
                           .length = blocks::chunk_bytes,
                           .write = [bytes = block.bytes](http::BodyWriter& out) { out.write(*bytes); }};
-  const auto& digest = block.id.bytes;
-  return {.data_length = block_size,
-          .checksum = base::to_base64({reinterpret_cast<const char*>(digest.data()), digest.size()}),
-          .checksum_algorithm = "SHA256"};
+  return {.data_length = blocks::chunk_bytes, .checksum = checksum_of(block.id), .checksum_algorithm = sha256};
 }
 
 constexpr Operation operations[] = {
@@ -171,7 +169,8 @@ Service service() {
   return {.name = "ebs",
           .version = "2019-11-02",
           .dialect = {.protocol = wire::Protocol::rest_json},
-          .tables = {operations}};
+          .internal_error = "InternalServerException",
+          .tables = {operations, write_operations()}};
 }
 
 }  // namespace kiln::services::ebs
