@@ -10,6 +10,7 @@
 #include "catalog/instances.h"
 #include "catalog/snapshots.h"
 #include "catalog/volumes.h"
+#include "control/cuts.h"
 #include "control/guest_power.h"
 #include "control/image_devices.h"
 #include "control/images.h"
@@ -17,7 +18,6 @@
 #include "control/snapshots.h"
 #include "control/tags.h"
 #include "control/uploads.h"
-#include "control/volume_access.h"
 #include "jobs/arguments.h"
 
 namespace kiln::control {
@@ -25,7 +25,6 @@ namespace {
 
 using base::ApiError;
 using base::Fault;
-using base::Status;
 using catalog::Image;
 using catalog::ImageDevice;
 using catalog::Snapshot;
@@ -162,29 +161,6 @@ void step_shut_down(Region& region, jobs::Context& job) {
 void step_boot(Region& region, jobs::Context& job) {
   const auto instance = instance_now(region, job.job().subject);
   if (to_reboot(region, job, instance)) boot_guest(region, job, *instance);
-}
-
-Status cut_together(Region& region, const std::vector<Snapshot>& snapshots,
-                    std::map<std::string, std::uint64_t>& generations) {
-  std::vector<std::string> volumes;
-  std::vector<blocks::SealVolume> cuts;
-  for (const auto& snapshot : snapshots) {
-    volumes.push_back(snapshot.volume_id);
-    cuts.push_back({.volume = snapshot.volume_id, .snapshot = snapshot.id});
-  }
-  return with_volumes(region, volumes, [&](blocks::VolumeService& service, ServedBy by) -> Status {
-    auto sealed = service.seal(cuts);
-    if (!sealed && sealed.error().fault() == Fault::failed) {
-      // A crash of the host kept some of the cuts and lost others. No snapshot of them has been promised yet.
-      for (const auto& cut : cuts) KILN_TRY(service.unseal(cut));
-      sealed = service.seal(cuts);
-    }
-    if (!sealed) return sealed.error();
-    for (const auto& cut : *sealed) generations[cut.snapshot] = cut.generation;
-    if (by == ServedBy::instance) return {};
-    for (const auto& cut : cuts) KILN_TRY(service.sealed(cut));
-    return {};
-  });
 }
 
 // A disk server that died, or went with its host, is otherwise brought back by a job of the instance, which would wait

@@ -192,12 +192,11 @@ void step_clean(Region& region, jobs::Context& job) {
 
 void give_up(Region& region, const catalog::StartedSnapshot& started) {
   const bool ended = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
-    auto snapshot = catalog::find_snapshot(txn, region.name, started.id);
+    const auto snapshot = catalog::find_snapshot(txn, region.name, started.id);
     if (!snapshot || snapshot->state != "pending" || snapshot->generation) return false;
-    snapshot->state = "error";
-    snapshot->state_message = "No block was written, nor the snapshot completed, for " +
-                              std::to_string(started.timeout_minutes) + " minutes.";
-    catalog::update(txn, *snapshot);
+    fail_snapshot(txn, region, started.id,
+                  "No block was written, nor the snapshot completed, for " + std::to_string(started.timeout_minutes) +
+                      " minutes.");
     end_started_snapshot(txn, region, *snapshot);
     return true;
   });
@@ -279,12 +278,8 @@ void add_snapshot_write_jobs(jobs::Runner& runner, Regions& regions) {
   const auto in_region = [&regions](void (*step)(Region&, jobs::Context&)) {
     return [&regions, step](jobs::Context& job) { step(regions.at(job.job().region), job); };
   };
-  const auto failed = [](catalog::Txn& txn, const catalog::Job& job) {
-    auto snapshot = catalog::find_snapshot(txn, job.region, job.subject);
-    if (!snapshot || snapshot->state != "pending") return;
-    snapshot->state = "error";
-    snapshot->state_message = job.error;
-    catalog::update(txn, *snapshot);
+  const auto failed = [&regions](catalog::Txn& txn, const catalog::Job& job) {
+    fail_snapshot(txn, regions.at(job.region), job.subject, job.error);
   };
   runner.add({.name = "store-snapshot",
               .steps = {{"store", in_region(step_store), in_region(step_clean)}, {"clean", in_region(step_clean)}},

@@ -1,18 +1,17 @@
 #include "control/snapshots.h"
 
 #include <algorithm>
-#include <chrono>
 #include <stdexcept>
-#include <thread>
 
 #include "base/api_error.h"
 #include "base/ids.h"
-#include "base/log.h"
+#include "base/text.h"
 #include "blocks/sealed_generation.h"
 #include "blocks/volume.h"
 #include "catalog/blocks.h"
 #include "catalog/images.h"
 #include "catalog/volumes.h"
+#include "control/cuts.h"
 #include "control/images.h"
 #include "control/snapshot_writes.h"
 #include "control/tags.h"
@@ -26,69 +25,49 @@ namespace {
 
 using base::ApiError;
 using base::Fault;
-using base::Status;
 using catalog::Snapshot;
 
 // As many cuts as a volume keeps, which is also AWS's limit.
 constexpr std::size_t most_pending = blocks::max_pending_cuts;
+// Three times as long as a request tries.
+constexpr base::Micros most_time_to_cut = base::seconds(30);
 
 std::optional<Snapshot> find(Region& region, const std::string& id) {
   return catalog::in_read(region.catalog,
                           [&](catalog::Txn& txn) { return catalog::find_snapshot(txn, region.name, id); });
 }
 
-// Cuts the volume and writes the generation down. Asked again it finds its own cut.
-Status cut_volume(Region& region, const Snapshot& snapshot) {
-  std::uint64_t generation = 0;
-  const blocks::SealVolume cut{.volume = snapshot.volume_id, .snapshot = snapshot.id};
-  KILN_TRY(with_volumes(region, {snapshot.volume_id}, [&](blocks::VolumeService& service, ServedBy by) -> Status {
-    auto sealed = service.seal({cut});
-    if (!sealed) return sealed.error();
-    generation = sealed->front().generation;
-    // A disk server makes it durable while the guest goes on; nobody else would for a volume that is about to close.
-    return by == ServedBy::us ? service.sealed(cut) : Status();
-  }));
-  region.catalog.run_in_txn([&](catalog::Txn& txn) {
-    txn.execute("UPDATE snapshot SET generation = $3 WHERE region = $1 AND id = $2 AND state = 'pending'",
-                {region.name, snapshot.id, static_cast<std::int64_t>(generation)});
-  });
-  return {};
-}
-
-void mark_failed(catalog::Txn& txn, const Region& region, const Snapshot& snapshot, const std::string& why) {
-  txn.execute(
-      "UPDATE snapshot SET state = 'error', state_message = $3 WHERE region = $1 AND id = $2 AND state = 'pending'",
-      {region.name, snapshot.id, why});
-}
-
-// On the request's thread, so that no upload that is under way delays the point in time.
-void cut_for_request(Region& region, const Snapshot& snapshot) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  for (;;) {
-    const auto done = cut_volume(region, snapshot);
-    if (done) return;
-    if (done.error().fault() == Fault::busy && std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      continue;
-    }
-    base::log_error("control", "{} of {}: {}", snapshot.id, snapshot.volume_id, done.error().message());
-    region.catalog.run_in_txn([&](catalog::Txn& txn) { mark_failed(txn, region, snapshot, done.error().message()); });
-    throw ApiError("InternalError", "The snapshot of volume '" + snapshot.volume_id + "' could not be made.", 500);
-  }
-}
-
 // --- the job
 
-void step_cut(Region& region, const std::string& id) {
-  const auto snapshot = find(region, id);
-  if (!snapshot || snapshot->state != "pending" || snapshot->generation) return;
-  const auto done = cut_volume(region, *snapshot);
-  if (done) return;
-  if (done.error().fault() == Fault::busy) throw jobs::Retry(done.error().message(), base::seconds(1) / 10);
-  throw std::runtime_error(done.error().message());
+// The snapshots that were asked for together, this one among them.
+std::vector<std::string> set_of(jobs::Context& job) {
+  auto set = job.argument("set");
+  if (set.empty()) set = job.argument("snapshot");
+  std::vector<std::string> ids;
+  for (const auto id : base::split(set, ',')) ids.emplace_back(id);
+  return ids;
 }
 
-void step_durable(Region& region, const std::string& id) {
+void step_cut(Region& region, jobs::Context& job) {
+  const auto snapshot = find(region, job.argument("snapshot"));
+  if (!snapshot || snapshot->state != "pending" || snapshot->generation) return;
+  // Only the request that asked for several cuts them, since others would not be of its moment. Here it is waited for,
+  // or found to have died with its daemon.
+  if (!job.argument("set").empty()) {
+    if (region.clock.now() - snapshot->started > most_time_to_cut) throw std::runtime_error("it was never cut");
+    throw jobs::Retry("it is being cut", base::seconds(1) / 10);
+  }
+  std::map<std::string, std::uint64_t> generations;
+  const auto done = cut_together(region, {*snapshot}, generations);
+  if (!done && done.error().fault() == Fault::busy) throw jobs::Retry(done.error().message(), base::seconds(1) / 10);
+  if (!done) throw std::runtime_error(done.error().message());
+  job.in_txn([&](catalog::Txn& txn) {
+    txn.execute("UPDATE snapshot SET generation = $3 WHERE region = $1 AND id = $2 AND state = 'pending'",
+                {region.name, snapshot->id, static_cast<std::int64_t>(generations[snapshot->id])});
+  });
+}
+
+void make_durable(Region& region, const std::string& id) {
   const auto snapshot = find(region, id);
   if (!snapshot || snapshot->state != "pending") return;
   if (blocks::SealedGeneration::open(region.files, region.volume_directory(snapshot->volume_id), id)) return;
@@ -98,9 +77,17 @@ void step_durable(Region& region, const std::string& id) {
   if (done) return;
   if (done.error().fault() == Fault::busy) throw jobs::Retry(done.error().message(), base::seconds(1) / 10);
   if (done.error().fault() == Fault::not_found) {
+    // One that is stored has no cut any more.
+    const auto again = find(region, id);
+    if (!again || again->state != "pending") return;
     throw std::runtime_error("the host went down before the snapshot of " + snapshot->volume_id + " was on disk");
   }
   throw std::runtime_error(done.error().message());
+}
+
+// None of them is stored before all are on disk: after a crash of the host they are there together or not at all.
+void step_durable(Region& region, jobs::Context& job) {
+  for (const auto& id : set_of(job)) make_durable(region, id);
 }
 
 bool may_see(const Snapshot& snapshot, const Principal& caller) { return snapshot.account == caller.account; }
@@ -170,6 +157,15 @@ Snapshot add_snapshot(catalog::Txn& txn, Region& region, const std::string& snap
   return row;
 }
 
+void fail_snapshot(catalog::Txn& txn, Region& region, const std::string& snapshot_id, const std::string& why) {
+  auto snapshot = catalog::find_snapshot(txn, region.name, snapshot_id);
+  if (!snapshot || snapshot->state != "pending") return;
+  snapshot->state = "error";
+  snapshot->state_message = why;
+  catalog::update(txn, *snapshot);
+  if (!snapshot->image_id.empty()) image_failed(txn, region, snapshot->image_id, why);
+}
+
 Snapshot create_snapshot(Region& region, const Principal& caller, const NewSnapshot& what) {
   if (what.description.size() > 255) {
     throw ApiError("InvalidParameterValue", "The description is longer than 255 characters.");
@@ -186,7 +182,7 @@ Snapshot create_snapshot(Region& region, const Principal& caller, const NewSnaps
         txn, {.region = region.name, .kind = "create-snapshot", .subject = volume.id, .arguments = {{"snapshot", id}}});
     return row;
   });
-  cut_for_request(region, snapshot);
+  cut_for_request(region, {snapshot});
   region.jobs.wake();
   return snapshot;
 }
@@ -257,7 +253,7 @@ std::vector<SnapshotDetails> describe_snapshots(Region& region, const Principal&
 }
 
 void add_snapshot_jobs(jobs::Runner& runner, Regions& regions) {
-  const auto cut = [&regions](jobs::Context& job) { step_cut(regions.at(job.job().region), job.argument("snapshot")); };
+  const auto cut = [&regions](jobs::Context& job) { step_cut(regions.at(job.job().region), job); };
   const auto give_up = [&regions](jobs::Context& job) {
     auto& region = regions.at(job.job().region);
     // A snapshot that was completed before a later step failed stands; its cut waits for the volume's next upload.
@@ -265,18 +261,15 @@ void add_snapshot_jobs(jobs::Runner& runner, Regions& regions) {
     if (snapshot && snapshot->state == "completed") return;
     give_up_cut(region, job.job().subject, job.argument("snapshot"));
   };
-  const auto durable = [&regions](jobs::Context& job) {
-    step_durable(regions.at(job.job().region), job.argument("snapshot"));
-  };
+  const auto durable = [&regions](jobs::Context& job) { step_durable(regions.at(job.job().region), job); };
   const auto upload = [&regions](jobs::Context& job) {
     upload_cut(regions.at(job.job().region), job, job.job().subject, job.argument("snapshot"));
   };
   const auto failed = [&regions](catalog::Txn& txn, const catalog::Job& job) {
     auto& region = regions.at(job.region);
-    const auto snapshot = catalog::find_snapshot(txn, region.name, jobs::parse_arguments(job.arguments)["snapshot"]);
-    if (!snapshot || snapshot->state != "pending") return;
-    mark_failed(txn, region, *snapshot, job.error);
-    if (!snapshot->image_id.empty()) image_failed(txn, region, snapshot->image_id, job.error);
+    auto arguments = jobs::parse_arguments(job.arguments);
+    const auto set = arguments["set"].empty() ? arguments["snapshot"] : arguments["set"];
+    for (const auto id : base::split(set, ',')) fail_snapshot(txn, region, std::string(id), job.error);
   };
   runner.add({.name = "create-snapshot",
               .steps = {{"cut", cut, give_up}, {"durable", durable}, {"upload", upload}},

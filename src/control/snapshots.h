@@ -8,6 +8,7 @@
 //
 //   create-snapshot  cut -> durable -> upload, commit, rebase (uploads.h)   (undone: error, cut given up)
 //   subject: the volume, so that the uploads of one volume run one after the other
+//   argument set: those that were asked for together (snapshot_sets.h); they are stored, or fail, together
 
 #include <map>
 #include <optional>
@@ -53,6 +54,9 @@ blocks::DiskId snapshot_disk(catalog::Txn& txn, const Region& region, const cata
 // For CreateSnapshot and CreateImage, in the caller's transaction: a pending row that names volume and its lineage.
 catalog::Snapshot add_snapshot(catalog::Txn& txn, Region& region, const std::string& snapshot_id,
                                const std::string& volume_id, const std::string& description);
+
+// In the caller's transaction: one that is pending becomes an error, and an image that waits for it fails.
+void fail_snapshot(catalog::Txn& txn, Region& region, const std::string& snapshot_id, const std::string& why);
 
 // Called once at start, before runner.run(). regions must outlive runner.
 void add_snapshot_jobs(jobs::Runner& runner, Regions& regions);

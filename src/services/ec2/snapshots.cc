@@ -1,7 +1,9 @@
-// CreateSnapshot, DescribeSnapshots, DeleteSnapshot.
+// CreateSnapshot, CreateSnapshots, CopySnapshot, DescribeSnapshots, DeleteSnapshot.
 #include "control/snapshots.h"
 
 #include "base/api_error.h"
+#include "control/snapshot_copies.h"
+#include "control/snapshot_sets.h"
 #include "services/ec2/filter.h"
 #include "services/ec2/operations.h"
 #include "services/ec2/tagging.h"
@@ -26,6 +28,43 @@ struct Snapshot {
   std::optional<std::int64_t> full_snapshot_size_in_bytes;
 };
 
+struct InstanceSpecification {
+  std::string instance_id;
+  bool exclude_boot_volume = false;
+  std::vector<std::string> exclude_data_volume_id;
+};
+
+struct CreateSnapshotsRequest {
+  InstanceSpecification instance_specification;
+  std::string description, copy_tags_from_source, outpost_arn;
+  std::vector<TagSpecification> tag_specification;
+};
+
+struct SnapshotInfo {
+  std::string snapshot_id, volume_id, state, progress, owner_id, description;
+  wire::Timestamp start_time;
+  int volume_size = 0;
+  bool encrypted = false;
+  std::vector<Tag> tag_set;
+};
+
+struct CreateSnapshotsResponse {
+  std::vector<SnapshotInfo> snapshot_set;
+};
+
+struct CopySnapshotRequest {
+  std::string source_region, source_snapshot_id, description, destination_outpost_arn, kms_key_id;
+  // Said by clients that sign a second request for the source's region, which nobody sends here.
+  std::string destination_region, presigned_url;
+  std::optional<bool> encrypted;
+  std::vector<TagSpecification> tag_specification;
+};
+
+struct CopySnapshotResponse {
+  std::string snapshot_id;
+  std::vector<Tag> tag_set;
+};
+
 struct DescribeSnapshotsRequest {
   std::vector<std::string> snapshot_id, owner, restorable_by;
   std::vector<Filter> filter;
@@ -47,6 +86,15 @@ struct DeleteSnapshotRequest {
 KILN_WIRE(kiln::services::ec2::CreateSnapshotRequest, volume_id, description, tag_specification)
 KILN_WIRE(kiln::services::ec2::Snapshot, snapshot_id, volume_id, status, status_message, start_time, completion_time,
           progress, owner_id, description, volume_size, encrypted, tag_set, storage_tier, full_snapshot_size_in_bytes)
+KILN_WIRE(kiln::services::ec2::InstanceSpecification, instance_id, exclude_boot_volume, exclude_data_volume_id)
+KILN_WIRE(kiln::services::ec2::CreateSnapshotsRequest, instance_specification, description, copy_tags_from_source,
+          outpost_arn, tag_specification)
+KILN_WIRE(kiln::services::ec2::SnapshotInfo, snapshot_id, volume_id, state, progress, owner_id, description, start_time,
+          volume_size, encrypted, tag_set)
+KILN_WIRE(kiln::services::ec2::CreateSnapshotsResponse, snapshot_set)
+KILN_WIRE(kiln::services::ec2::CopySnapshotRequest, source_region, source_snapshot_id, description,
+          destination_outpost_arn, kms_key_id, destination_region, presigned_url, encrypted, tag_specification)
+KILN_WIRE(kiln::services::ec2::CopySnapshotResponse, snapshot_id, tag_set)
 KILN_WIRE(kiln::services::ec2::DescribeSnapshotsRequest, snapshot_id, owner, restorable_by, filter, max_results,
           next_token)
 KILN_WIRE(kiln::services::ec2::DescribeSnapshotsResponse, snapshot_set, next_token)
@@ -90,6 +138,60 @@ Snapshot create_snapshot(Call& call, const CreateSnapshotRequest& request) {
   return shape;
 }
 
+CreateSnapshotsResponse create_snapshots(Call& call, const CreateSnapshotsRequest& request) {
+  const auto& instance = request.instance_specification;
+  if (instance.instance_id.empty()) {
+    throw ApiError("MissingParameter", "The request must contain the parameter InstanceSpecification.InstanceId");
+  }
+  if (!request.outpost_arn.empty()) throw ApiError("UnsupportedOperation", "There are no Outposts here.");
+  const auto& copied = request.copy_tags_from_source;
+  if (!copied.empty() && copied != "volume") {
+    throw ApiError("InvalidParameterValue",
+                   "Value (" + copied + ") for parameter CopyTagsFromSource is invalid. Expected: 'volume'.");
+  }
+  const auto made =
+      control::create_snapshots(call.region, call.principal,
+                                {.instance_id = instance.instance_id,
+                                 .exclude_boot_volume = instance.exclude_boot_volume,
+                                 .exclude_data_volume_ids = instance.exclude_data_volume_id,
+                                 .description = request.description,
+                                 .copy_tags = copied.empty() ? control::CopyTags::no : control::CopyTags::from_volume,
+                                 .tags = tags_for(request.tag_specification, "snapshot", {"snapshot"})});
+  CreateSnapshotsResponse response;
+  for (const auto& details : made) {
+    auto shape = to_shape(details);
+    response.snapshot_set.push_back({.snapshot_id = std::move(shape.snapshot_id),
+                                     .volume_id = std::move(shape.volume_id),
+                                     .state = std::move(shape.status),
+                                     .progress = std::move(shape.progress),
+                                     .owner_id = std::move(shape.owner_id),
+                                     .description = std::move(shape.description),
+                                     .start_time = shape.start_time,
+                                     .volume_size = shape.volume_size,
+                                     .encrypted = shape.encrypted,
+                                     .tag_set = std::move(shape.tag_set)});
+  }
+  return response;
+}
+
+CopySnapshotResponse copy_snapshot(Call& call, const CopySnapshotRequest& request) {
+  for (const auto& [name, value] :
+       {std::pair("SourceRegion", request.source_region), std::pair("SourceSnapshotId", request.source_snapshot_id)}) {
+    if (value.empty())
+      throw ApiError("MissingParameter", "The request must contain the parameter " + std::string(name));
+  }
+  if (request.encrypted.value_or(false) || !request.kms_key_id.empty()) {
+    throw ApiError("UnsupportedOperation", "Snapshots are not encrypted here.");
+  }
+  if (!request.destination_outpost_arn.empty()) throw ApiError("UnsupportedOperation", "There are no Outposts here.");
+  const auto copy = control::copy_snapshot(call.region, call.principal,
+                                           {.source_region = request.source_region,
+                                            .source_snapshot_id = request.source_snapshot_id,
+                                            .description = request.description,
+                                            .tags = tags_for(request.tag_specification, "snapshot", {"snapshot"})});
+  return {.snapshot_id = copy.snapshot.id, .tag_set = ec2::to_shape(copy.tags)};
+}
+
 constexpr Filterable<Snapshot> snapshot_filters[] = {
     {"description", [](const Snapshot& s) { return one(s.description); }},
     {"encrypted", [](const Snapshot& s) { return one(s.encrypted); }},
@@ -128,7 +230,9 @@ Done delete_snapshot(Call& call, const DeleteSnapshotRequest& request) {
 }
 
 constexpr Operation operations[] = {
+    operation<copy_snapshot>("CopySnapshot", Access::writes),
     operation<create_snapshot>("CreateSnapshot", Access::writes),
+    operation<create_snapshots>("CreateSnapshots", Access::writes),
     operation<delete_snapshot>("DeleteSnapshot", Access::writes),
     operation<describe_snapshots>("DescribeSnapshots", Access::reads),
 };
