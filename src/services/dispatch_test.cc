@@ -396,6 +396,11 @@ TEST_F(StreamingTest, a_body_whose_digest_is_not_sent_is_buffered_and_verified) 
   EXPECT_EQ(bytes_put, "small");
 }
 
+TEST_F(StreamingTest, a_body_may_be_unsigned_without_a_header_that_says_so) {
+  EXPECT_EQ(put("unsaid", "UNSIGNED-PAYLOAD", false), "200");
+  EXPECT_EQ(bytes_put, "unsaid");
+}
+
 TEST_F(StreamingTest, a_signed_body_of_unknown_length_is_refused) {
   http::Request request = signed_request("PUT", "Action=PutBytes", 4, digest_of("body"));
   for (auto& [name, value] : request.headers) {

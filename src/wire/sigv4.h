@@ -68,7 +68,7 @@ struct Verification {
   base::Micros now = 0;
   // SHA-256 of the body, in hex; nothing when it is streamed and not known yet.
   std::optional<std::string> body_digest;
-  bool allow_unsigned_body = false;
+  bool allow_unsigned_body = false;  // said in a header, or by the signature alone
 };
 
 // What was proved of the body when it is not known yet: the digest that the client signed (the receiver must compare),

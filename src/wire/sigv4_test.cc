@@ -250,7 +250,7 @@ TEST(SigV4, a_session_token_is_refused) {
   EXPECT_EQ(request.refusal(), Why::session_token);
 }
 
-TEST(SigV4, an_unsigned_payload_needs_a_signed_header_and_permission) {
+TEST(SigV4, an_unsigned_payload_needs_permission_and_a_signed_header_or_none) {
   Signed request;
   request.digest_line = "UNSIGNED-PAYLOAD";
   request.send_digest = true;
@@ -263,6 +263,13 @@ TEST(SigV4, an_unsigned_payload_needs_a_signed_header_and_permission) {
   unsigned_header.seal();
   unsigned_header.headers.emplace_back("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD");
   EXPECT_EQ(unsigned_header.refusal(suite_time, true), Why::unsigned_body);
+
+  Signed no_header;
+  no_header.digest_line = "UNSIGNED-PAYLOAD";
+  no_header.seal();
+  EXPECT_EQ(no_header.refusal(suite_time, true), std::nullopt);
+  EXPECT_EQ(no_header.refusal(suite_time, false), Why::mismatch);
+  EXPECT_EQ(no_header.refusal(suite_time, true, "another secret"), Why::mismatch);
 }
 
 TEST(SigV4, the_body_that_came_counts_and_not_the_digest_that_was_sent) {
