@@ -92,7 +92,7 @@ Status SnapshotHead::open(const blocks::NewVolume& what) {
 Result<std::shared_ptr<blocks::Volume>> SnapshotHead::volume() {
   const base::Lock lock(open_mutex_);
   if (closed_) return ended();
-  if (!volume_) return Error(Fault::invalid, directory_.string() + " is not open");
+  if (!volume_) return Error(Fault::busy, directory_.string() + " is being opened again");
   return volume_;
 }
 
@@ -104,7 +104,7 @@ void SnapshotHead::give_up(const std::shared_ptr<blocks::Volume>& failed) {
 
 Status SnapshotHead::put(std::uint64_t index, std::span<const std::byte> bytes, const Digest& digest) {
   Put put(*this, index);
-  KILN_TRY(put.admitted());
+  if (!put.admitted()) return put.admitted();
   const auto volume = this->volume();
   if (!volume) return volume.error();
   std::shared_ptr<base::File> digests;
@@ -115,7 +115,7 @@ Status SnapshotHead::put(std::uint64_t index, std::span<const std::byte> bytes, 
   const auto place = index * digest.bytes.size();
   // Unknown while the block is neither what it was nor what it will be, and after a write that failed.
   KILN_TRY(digests->write_at(place, Digest{}.bytes));
-  const auto written = (*volume)->write(index * blocks::chunk_bytes, bytes, blocks::Fua::yes);
+  auto written = (*volume)->write(index * blocks::chunk_bytes, bytes, blocks::Fua::yes);
   if (!written) {
     if (written.error().fault() != Fault::no_space) give_up(*volume);
     return written;

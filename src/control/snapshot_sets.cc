@@ -66,7 +66,7 @@ std::vector<SnapshotDetails> create_snapshots(Region& region, const Principal& c
   if (what.exclude_data_volume_ids.size() > most_excluded) {
     throw ApiError("InvalidParameterValue", "At most 40 data volumes can be excluded.");
   }
-  const auto made = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
+  auto made = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     std::vector<SnapshotDetails> members;
     const auto started = region.clock.now();
     const auto instance = instance_of(txn, region, caller, what.instance_id);

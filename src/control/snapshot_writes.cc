@@ -209,8 +209,8 @@ void give_up(Region& region, const catalog::StartedSnapshot& started) {
 
 StartedSnapshot start_snapshot(Region& region, const Principal& caller, SnapshotToWrite what) {
   check(what);
-  const StartedSnapshot fresh{.id = base::new_id("snap"), .started = region.clock.now()};
-  const auto made = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
+  StartedSnapshot fresh{.id = base::new_id("snap"), .started = region.clock.now()};
+  auto made = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     if (const auto before = made_before(txn, what.client_token)) return *before;
     insert_rows(txn, region, caller, what, fresh);
     if (what.client_token) {

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
-#include "blocks/disk_source.h"
+#include "blocks/restore.h"
 #include "catalog/blocks.h"
 #include "control/garbage.h"
 #include "control/region_fixture.h"
@@ -85,6 +87,40 @@ TEST(SnapshotWrites, a_snapshot_holds_the_last_content_of_each_block_over_that_o
   const auto changed = list_blocks(world.region(), world.alice, {.snapshot_id = child, .since_snapshot_id = parent});
   ASSERT_EQ(changed.blocks.size(), 3U);
   EXPECT_EQ(changed.blocks[1].id, base::sha256(block(205)));
+}
+
+TEST(SnapshotWrites, block_by_block_through_a_volume_and_restored_to_a_file_it_is_the_same_to_the_byte) {
+  Fixture world;
+  auto& region = world.region();
+  const auto id = start(world);
+  auto content = Fixture::pattern(24 << 20, 3);
+  std::fill_n(content.begin() + (4 << 20), 4 << 20, std::byte{0});
+  const auto blocks_of_it = content.size() / block_bytes;
+  for (std::uint64_t index = blocks_of_it; index-- > 0;) {
+    const auto at = content.begin() + static_cast<std::ptrdiff_t>(index * block_bytes);
+    put(world, id, index, base::Bytes(at, at + block_bytes));
+  }
+  complete(world, id, blocks_of_it);
+  ASSERT_TRUE(world.settle());
+  EXPECT_TRUE(world.read(world.volume(world.alice, id), 0, content.size()) == content);
+  base::Bytes listed(content.size());
+  for (const auto& each : list_blocks(region, world.alice, {.snapshot_id = id}).blocks) {
+    const auto got = read_block(region, world.alice, id, each.index, each.token);
+    EXPECT_EQ(got.id, each.id);
+    std::ranges::copy(*got.bytes, listed.begin() + static_cast<std::ptrdiff_t>(each.index * block_bytes));
+  }
+  EXPECT_TRUE(listed == content);
+  const auto file = region.files.open(world.directory() / "restored", base::Open::create_new);
+  ASSERT_TRUE(file);
+  const auto disk = catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
+    return snapshot_disk(txn, region, snapshot_of(txn, region, world.alice.account, id));
+  });
+  ASSERT_TRUE(blocks::restore(region.store, disk, **file));
+  EXPECT_EQ(*(*file)->size(), std::uint64_t{1} << 30);
+  base::Bytes restored(content.size() + block_bytes);
+  ASSERT_TRUE((*file)->read_exactly(0, restored));
+  content.resize(restored.size());
+  EXPECT_TRUE(restored == content);
 }
 
 TEST(SnapshotWrites, one_that_nothing_was_written_to_is_its_parent) {

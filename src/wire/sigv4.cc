@@ -194,8 +194,7 @@ std::string digest_to_check(const SignedParts& request, const Claim& claim, cons
 }
 
 bool is_signed_with(const SignedParts& request, const Claim& claim, std::string_view secret, std::string_view digest) {
-  const std::string expected =
-      signature_of(claim, secret, canonical_request(request, claim.signed_headers, digest));
+  const std::string expected = signature_of(claim, secret, canonical_request(request, claim.signed_headers, digest));
   return expected.size() == claim.signature.size() &&
          CRYPTO_memcmp(expected.data(), claim.signature.data(), expected.size()) == 0;
 }
