@@ -214,6 +214,10 @@ Status Files::replace(const Path& path, std::span<const std::byte> content) {
   return sync_directory(path.parent_path());
 }
 
+std::unique_ptr<File> file_of(Fd fd, std::string name) {
+  return std::make_unique<PosixFile>(std::move(fd), std::move(name));
+}
+
 Files& posix_files() {
   static PosixFiles files;
   return files;

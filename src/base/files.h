@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/fd.h"
 
 namespace kiln::base {
 
@@ -74,5 +75,7 @@ class Files {
 
 // The kernel's own file system calls.
 Files& posix_files();
+// A file that is open already; name is for its errors.
+std::unique_ptr<File> file_of(Fd fd, std::string name);
 
 }  // namespace kiln::base

@@ -75,7 +75,11 @@ class Restorer {
 
   const Place* next() {
     Lock lock(mutex_);
-    if (failure_ || next_ == places_.size()) return nullptr;
+    if (failure_ || stopped_ || next_ == places_.size()) return nullptr;
+    if (options_.go_on && !options_.go_on()) {
+      stopped_ = true;
+      return nullptr;
+    }
     const auto* place = &places_[next_++];
     if (options_.progress) options_.progress(place->chunk_index * chunk_bytes);
     return place;
@@ -113,6 +117,7 @@ class Restorer {
 
   base::Mutex mutex_;
   std::size_t next_ KILN_GUARDED_BY(mutex_) = 0;
+  bool stopped_ KILN_GUARDED_BY(mutex_) = false;
   std::optional<Error> failure_ KILN_GUARDED_BY(mutex_);
 };
 

@@ -18,6 +18,8 @@ struct RestoreOptions {
   unsigned threads = 0;  // 0: one for each processor
   // Told how many bytes of the disk are done, from any of the threads, one at a time.
   std::function<void(std::uint64_t)> progress{};
+  // Asked before each chunk, likewise; false ends the work without an error, and unfinished.
+  std::function<bool()> go_on{};
 };
 
 base::Status restore(Store& store, const DiskId& disk, base::File& file, const RestoreOptions& options = {});

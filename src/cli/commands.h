@@ -19,6 +19,13 @@ struct ImportOptions {
 };
 int import(const Common& common, const ImportOptions& options);  // prints the image's id
 
+struct ExportOptions {
+  std::string id, output;
+  std::string format;  // empty: what the output's ending says
+  bool force = false;  // replace a file that is there
+};
+int export_disk(const Common& common, const ExportOptions& options);  // prints the output's path
+
 int usage(const Common& common);
 int verify(const Common& common);  // 1 when something cannot be read
 

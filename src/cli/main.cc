@@ -37,6 +37,21 @@ void add_import(CLI::App& app, Common& common, ImportOptions& options, int& exit
   import_command->callback([&common, &options, &exit_code] { exit_code = import(common, options); });
 }
 
+void add_export(CLI::App& app, Common& common, ExportOptions& options, int& exit_code) {
+  auto* const export_command = app.add_subcommand("export", "write a snapshot or an image's root disk to a file");
+  export_command->add_option("id", options.id, "ami-... or snap-...")->required();
+  export_command->add_option("--output", options.output, "the file to make")->required();
+  export_command->add_option("--format", options.format,
+                             "raw, qcow2, vmdk or vhd; when not given, what the output's ending says, or raw");
+  export_command->add_flag("--force", options.force, "replace a file that is there");
+  export_command->footer(
+      "The file appears under its name when it is complete, and holes stay holes. Every block is verified.\n"
+      "Examples:\n  kiln export ami-0123456789abcdef0 --output base.qcow2\n"
+      "  kiln export snap-0123456789abcdef0 --format vhd --output disk.vhd\n");
+  add_place(export_command, common);
+  export_command->callback([&common, &options, &exit_code] { exit_code = export_disk(common, options); });
+}
+
 void add_gc(CLI::App& app, Common& common, GcOptions& options, int& exit_code) {
   auto* const gc_command = app.add_subcommand("gc", "give back the space of what nothing refers to");
   gc_command->add_option("--grace", options.grace, "how long a pack stays condemned: 0, 15m, 1h, 7d")
@@ -79,12 +94,16 @@ int main(int count, char** arguments) {
   app.require_subcommand(1);
   app.footer(
       "Examples:\n  kiln import disk.raw --name base\n  kiln import disk.qcow2 --name base\n"
-      "  kiln usage\n  kiln gc --grace 0\n  kiln inspect /var/lib/kiln/regions/us-east-1/volumes/vol-.../VOLUME\n");
+      "  kiln export ami-... --output base.vmdk\n  kiln usage\n  kiln gc --grace 0\n  kiln inspect "
+      "/var/lib/kiln/regions/us-east-1/volumes/vol-.../VOLUME\n");
   Common common{.data_directory = default_data_directory(), .region = {}, .account = {}};
   int exit_code = 0;
 
   ImportOptions import_options;
   add_import(app, common, import_options, exit_code);
+
+  ExportOptions export_options;
+  add_export(app, common, export_options, exit_code);
 
   auto* const usage_command = app.add_subcommand("usage", "what images and snapshots take");
   usage_command->footer(

@@ -52,14 +52,15 @@ struct Job {
   std::uint64_t input_bytes = 0;   // that it has to read
   std::uint64_t output_bytes = 0;  // how long its output may become
   std::uint64_t grown_bytes = 0;   // how much of that may be more than holes
+  std::string output_name = "out";
 };
 
-// One run of qemu-img, with the input as /image and the output, if any, as /out.
+// One run of qemu-img, with the input as /image, the output, if any, by its own name.
 base::SandboxFinished run(int image, int out, const Job& job, std::vector<std::string> arguments, const GoOn& go_on) {
   auto stop = Stop::no;
   base::Sandboxed what{.program = qemu_img, .arguments = std::move(arguments)};
   what.files.push_back({image, "image"});
-  if (out >= 0) what.files.push_back({out, "out"});
+  if (out >= 0) what.files.push_back({out, job.output_name});
   what.file_bytes = job.output_bytes;
   // 5 MB/s is slow for any decoder on any disk; half a minute is there for the smallest.
   what.cpu = std::chrono::seconds(30 + job.input_bytes / 5'000'000);
@@ -153,7 +154,7 @@ base::Fd converted_disk(Region& region, int raw, std::uint64_t disk_bytes, Forma
   // Otherwise the disk grows to a size that cylinders, heads and sectors can say.
   if (format == Format::vhd) arguments.insert(arguments.end(), {"-o", "subformat=dynamic,force_size=on"});
   if (format == Format::qcow2) arguments.push_back("-c");
-  arguments.insert(arguments.end(), {"/image", "/out"});
+  arguments.insert(arguments.end(), {"/image", "/" + job.output_name});
   const auto ended = run(raw, out.get(), job, std::move(arguments), go_on);
   if (ended.exit_code != 0) throw std::runtime_error("writing the file: " + complaint(ended.output));
   return out;

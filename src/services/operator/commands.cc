@@ -5,6 +5,7 @@
 
 #include "base/api_error.h"
 #include "base/log.h"
+#include "control/exports.h"
 #include "control/garbage.h"
 #include "control/imports.h"
 #include "control/scrub.h"
@@ -72,6 +73,29 @@ void import(const Command& command) {
   answer["image"] = made.image_id;
   answer["snapshot"] = made.snapshot_id;
   command.send("done", std::move(answer));
+}
+
+void export_to_file(const Command& command) {
+  const base::Fd file = command.channel.take_passed();
+  if (!file) throw ApiError("MissingParameter", "the export came without its file");
+  const auto format = images::exportable(command.text("format", "raw"));
+  if (!format) {
+    throw ApiError("InvalidParameterValue",
+                   "the format '" + command.text("format") + "' is not written: raw, qcow2, vmdk and vhd are");
+  }
+  const auto made = control::export_disk(
+      command.region, command.principal, file.get(), {.id = command.text("id"), .format = *format},
+      [&](const control::ExportProgress& progress) {
+        if (!command.go_on()) return false;
+        command.send(
+            "progress",
+            {{"step", progress.step}, {"done_bytes", progress.done_bytes}, {"total_bytes", progress.total_bytes}});
+        return true;
+      });
+  command.send("done", {{"snapshot", made.snapshot_id},
+                        {"disk_bytes", made.disk_bytes},
+                        {"file_bytes", made.file_bytes},
+                        {"allocated_bytes", made.allocated_bytes}});
 }
 
 json::object to_json(const blocks::RootUsage& bytes) {
@@ -190,7 +214,8 @@ struct Entry {
   std::string_view name;
   void (*run)(const Command&);
 };
-constexpr Entry entries[] = {{"import", import}, {"usage", usage}, {"verify", verify}, {"gc", gc}, {"scrub", scrub}};
+constexpr Entry entries[] = {
+    {"import", import}, {"export", export_to_file}, {"usage", usage}, {"verify", verify}, {"gc", gc}, {"scrub", scrub}};
 
 void run(const control::Regions& regions, control::Principal principal, Channel& channel, const std::string& line,
          const std::atomic<bool>& stopping) {

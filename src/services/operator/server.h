@@ -1,5 +1,5 @@
 #pragma once
-// The daemon's end of the operator's channel: import, usage, verify, gc.
+// The daemon's end of the operator's channel: import, export, usage, verify, gc, scrub.
 //
 // Owned by the daemon's wiring. One thread accepts, one thread a connection works, at most most_connections at once;
 // a further one is told to try later. stop() lets running commands see that they should end, and waits for them.
