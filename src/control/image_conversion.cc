@@ -23,9 +23,6 @@ using images::Format;
 
 constexpr const char* qemu_img = "/usr/bin/qemu-img";
 constexpr std::uint64_t mib = 1 << 20;
-// What an honest file grows by: a disk image of programs and documents by 2 to 4, one of long runs of a byte by far
-// more, but then it is small.
-constexpr std::uint64_t most_growth = 100, free_growth = 128 * mib;
 // What is left to everybody else on the disk that the region is on.
 constexpr std::uint64_t disk_reserve = 512 * mib;
 
@@ -76,8 +73,8 @@ base::SandboxFinished run(int image, int out, const Job& job, std::vector<std::s
   if (stop == Stop::asked) throw ApiError("OperationCanceled", "The work was given up.");
   if (stop == Stop::full) throw ApiError("InsufficientVolumeCapacity", "The host's disk is too full for this.");
   if (stop == Stop::grown || (out >= 0 && allocated_bytes(out) > job.grown_bytes)) {
-    refuse("The file is refused: its disk has more than " + std::to_string(most_growth) +
-           " times the bytes of the file, which is taken for an attack.");
+    refuse("The file is refused: what is in it becomes more than " + std::to_string(job.grown_bytes) +
+           " bytes, which is taken for an attack.");
   }
   constexpr int killed = 128 + 9;
   if (ended.timed_out || ended.exit_code == killed) refuse("The file is refused: reading it takes too long.");
@@ -122,7 +119,7 @@ ConvertedImage::ConvertedImage(Region& region, int file, const images::Disk& dis
   const auto input_bytes = std::max(allocated_bytes(copy.get()), mib);
   const Job job{.input_bytes = input_bytes,
                 .output_bytes = disk.virtual_bytes,
-                .grown_bytes = free_growth + most_growth * input_bytes};
+                .grown_bytes = images::most_grown_bytes(input_bytes)};
   const auto what = "The " + std::string(images::to_string(disk.format)) + " file ";
   // The inspector reads only so many tables; and what lies past the end of a file reads as zeros, without an error. 3
   // says that clusters are lost, which costs space and no data.

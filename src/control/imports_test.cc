@@ -12,6 +12,7 @@
 #include "control/partition_table.h"
 #include "control/region_fixture.h"
 #include "control/usage.h"
+#include "images/samples_testing.h"
 
 namespace kiln::control {
 namespace {
@@ -132,6 +133,71 @@ TEST(Imports, disks_in_the_formats_of_others_are_what_they_hold) {
     EXPECT_EQ(made.total.total_bytes, bytes.size()) << name;
     EXPECT_EQ(world.read(world.volume(world.alice, made.snapshot_id), 0, bytes.size()), bytes) << name;
   }
+}
+
+// A VMDK as a stream is written by other programs: grains behind markers, the table and the directory behind them, and
+// a footer that says where. Each grain is compressed without compression: blocks of zlib's that are stored.
+base::Bytes vmdk_stream(const base::Bytes& disk) {
+  using namespace images::testing;
+  constexpr std::size_t sector = 512, grain = 128 * sector;
+  const auto sectors = disk.size() / sector;
+  auto file = vmdk(vmdk_descriptor("streamOptimized", "RW " + std::to_string(sectors) + " SPARSE \"disk.vmdk\""));
+  file.resize(128 * sector);
+  put_little(file, 4, 4, 3);
+  put_little(file, 8, 4, 3 | 1 << 16 | 1 << 17);
+  put_little(file, 12, 8, sectors);
+  put_little(file, 56, 8, ~std::uint64_t{0});
+  put_little(file, 77, 2, 1);
+  const auto align = [&] { file.resize((file.size() + sector - 1) / sector * sector); };
+  base::Bytes table(4 * sector);
+  for (std::size_t i = 0; i < disk.size() / grain; ++i) {
+    const auto bytes = std::span(disk).subspan(i * grain, grain);
+    if (std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{}; })) continue;
+    put_little(table, 4 * i, 4, file.size() / sector);
+    base::Bytes packed{std::byte{0x78}, std::byte{0x01}};
+    std::uint32_t a = 1, b = 0;
+    for (const auto byte : bytes) b = (b + (a = (a + std::to_integer<std::uint32_t>(byte)) % 65521)) % 65521;
+    for (std::size_t at = 0; at < grain; at += grain / 2) {
+      packed.push_back(static_cast<std::byte>(at != 0));
+      base::append_int(packed, static_cast<std::uint16_t>(grain / 2));
+      base::append_int(packed, static_cast<std::uint16_t>(~(grain / 2)));
+      base::append(packed, bytes.subspan(at, grain / 2));
+    }
+    for (const auto sum : {b >> 8, b, a >> 8, a}) packed.push_back(static_cast<std::byte>(sum));
+    base::append_int(file, std::uint64_t{i * grain / sector});
+    base::append_int(file, static_cast<std::uint32_t>(packed.size()));
+    base::append(file, packed);
+    align();
+  }
+  const auto marker = [&](std::uint64_t length, std::uint32_t type) {
+    base::append_int(file, length);
+    base::append_int(file, std::uint32_t{0});
+    base::append_int(file, type);
+    align();
+  };
+  marker(4, 1);
+  const auto table_at = file.size() / sector;
+  base::append(file, table);
+  marker(1, 2);
+  const auto directory_at = file.size() / sector;
+  base::append_int(file, static_cast<std::uint32_t>(table_at));
+  align();
+  marker(1, 3);
+  auto footer = base::Bytes(file.begin(), file.begin() + sector);
+  put_little(footer, 56, 8, directory_at);
+  base::append(file, footer);
+  file.resize(file.size() + sector);
+  return file;
+}
+
+TEST(Imports, a_vmdk_whose_footer_says_where_its_tables_are_is_what_it_holds) {
+  Fixture world;
+  auto bytes = Fixture::pattern(1 << 20, 7);
+  bytes.resize(4 << 20);
+  bytes.back() = std::byte{1};
+  const auto fd = world.file(vmdk_stream(bytes));
+  const auto made = import_image(world.region(), world.alice, fd.get(), {.name = "stream", .format = Format::vmdk});
+  EXPECT_EQ(world.read(world.volume(world.alice, made.snapshot_id), 0, bytes.size()), bytes);
 }
 
 TEST(Imports, files_that_are_not_what_they_say_are_refused_and_leave_nothing) {

@@ -34,4 +34,10 @@ Status check_virtual_bytes(std::uint64_t virtual_bytes, const Inspect& what) {
                    std::to_string(what.most_virtual_bytes) + " are accepted");
 }
 
+Status check_growth(std::uint64_t decompressed_bytes, std::uint64_t file_bytes) {
+  if (decompressed_bytes <= most_grown_bytes(file_bytes)) return {};
+  return refused("what is compressed in its " + std::to_string(file_bytes) + " bytes would become " +
+                 std::to_string(decompressed_bytes) + ", which is taken for an attack");
+}
+
 }  // namespace kiln::images

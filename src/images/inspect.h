@@ -42,4 +42,13 @@ base::Result<Disk> inspect_ova(const Window& file, const Inspect& what);
 // Whether a disk of this size is accepted.
 base::Status check_virtual_bytes(std::uint64_t virtual_bytes, const Inspect& what);
 
+// What a file may become when it is decompressed. A disk of programs and documents grows by 2 to 4, one of long runs of
+// a byte by far more, but then it is small.
+constexpr std::uint64_t most_grown_bytes(std::uint64_t file_bytes) {
+  constexpr std::uint64_t most_times = 100, free_bytes = 128 << 20;
+  return file_bytes > ~std::uint64_t{0} / most_times - free_bytes ? ~std::uint64_t{0}
+                                                                  : free_bytes + most_times * file_bytes;
+}
+base::Status check_growth(std::uint64_t decompressed_bytes, std::uint64_t file_bytes);
+
 }  // namespace kiln::images

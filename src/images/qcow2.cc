@@ -154,14 +154,14 @@ std::uint64_t filled_bytes(const Header& header, const Fields& entry) {
   return static_cast<std::uint64_t>(std::bit_width(written)) * (header.cluster_bytes / 32);
 }
 
-Status check_clusters(const Header& header, const Bytes& table, Places& places, bool& any_compressed) {
+Status check_clusters(const Header& header, const Bytes& table, Places& places, std::uint64_t& compressed) {
   const std::size_t entry_bytes = header.wide ? 16 : 8;
   const unsigned size_bits = header.cluster_bits - 8;
   for (std::size_t at = 0; at < table.size(); at += entry_bytes) {
     const Fields fields{std::span(table).subspan(at, entry_bytes)};
     const auto entry = fields.big(0, 8);
     if (entry & compressed_flag) {
-      any_compressed = true;
+      ++compressed;
       const auto offset = entry & ((std::uint64_t{1} << (62 - size_bits)) - 1);
       const auto sectors = (entry >> (62 - size_bits) & ((std::uint64_t{1} << size_bits) - 1)) + 1;
       // Only the number of sectors that it touches is known, so one byte of the last.
@@ -194,7 +194,7 @@ Result<bool> check_tables(const Window& file, const Header& header) {
     KILN_TRY(tables.add(offset, header.cluster_bytes));
   }
   KILN_TRY(tables.check_distinct());
-  bool compressed = false;
+  std::uint64_t compressed = 0;
   for (std::size_t at = 0; at < first->size(); at += 8) {
     const auto offset = Fields(*first).big(at, 8) & offset_mask;
     if (offset == 0) continue;
@@ -204,7 +204,8 @@ Result<bool> check_tables(const Window& file, const Header& header) {
     KILN_TRY(check_clusters(header, *second, clusters, compressed));
   }
   KILN_TRY(clusters.check_distinct());
-  return compressed;
+  KILN_TRY(check_growth(compressed * header.cluster_bytes, file.size()));
+  return compressed != 0;
 }
 
 }  // namespace

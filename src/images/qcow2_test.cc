@@ -81,6 +81,29 @@ TEST(Qcow2, one_byte_less_than_its_last_cluster_is_noticed) {
   EXPECT_EQ(verdict(file), "invalid: a cluster lies beyond the end of the file: it was cut short, or lies");
 }
 
+// Compressed clusters of 2 MiB, 16 bytes each: no file of this length honestly holds that much.
+TEST(Qcow2, more_than_honest_compression_can_hold_is_refused) {
+  auto file = qcow2();
+  constexpr std::size_t clusters = 500, table = 2 << 20;
+  put_big(file, 20, 4, 21);
+  put_big(file, 24, 8, std::uint64_t{clusters} * table);
+  put_big(file, 40, 8, table);
+  put_big(file, 48, 8, 0);
+  put_big(file, 56, 4, 0);
+  file.resize(2 * table);
+  put_big(file, table, 8, 2 * table);
+  file.resize(3 * table + clusters * 16);
+  for (std::size_t i = 0; i < clusters; ++i) {
+    put_big(file, 2 * table + 8 * i, 8, std::uint64_t{1} << 62 | (3 * table + 16 * i));
+  }
+  EXPECT_EQ(verdict(file),
+            "unsupported: what is compressed in its 6299456 bytes would become 1048576000, which is taken "
+            "for an attack");
+  EXPECT_TRUE(check_growth(std::uint64_t{128} << 20, 0));
+  EXPECT_FALSE(check_growth((std::uint64_t{128} << 20) + 1, 0));
+  EXPECT_TRUE(check_growth(~std::uint64_t{0}, ~std::uint64_t{0}));
+}
+
 TEST(Qcow2, a_table_that_many_entries_share_costs_one_look) {
   // 4 million entries that all name one second table: 32 GiB to read, for who follows them.
   Bytes file = qcow2();

@@ -101,6 +101,7 @@ Status check_grains(const Window& file, const Header& header) {
   const auto directory = file.read(header.directory * sector, tables * 4, "its directory");
   if (!directory) return directory.error();
   Places table_places(file, "table"), grain_places(file, "grain");
+  std::uint64_t there = 0;
   for (std::uint64_t i = 0; i < tables; ++i) {
     const auto at = Fields(*directory).little(i * 4, 4);
     if (at != no_place) KILN_TRY(table_places.add(at * sector, entries_per_table * 4));
@@ -118,11 +119,13 @@ Status check_grains(const Window& file, const Header& header) {
       const auto place = Fields(*table).little(j * 4, 4);
       if (place == no_place || place == zero_grain) continue;
       if (index >= grains) return malformed("the VMDK has grains beyond the end of its disk");
+      ++there;
       const auto used = std::min(header.grain, header.capacity - index * header.grain);
       KILN_TRY(grain_places.add(place * sector, header.compressed ? 13 : used * sector));
     }
   }
-  return grain_places.check_distinct();
+  KILN_TRY(grain_places.check_distinct());
+  return header.compressed ? check_growth(there * header.grain * sector, file.size()) : Status();
 }
 
 }  // namespace
