@@ -134,6 +134,38 @@ TEST(HostileImages, each_is_refused_with_its_reason_quickly_and_cheaply) {
   EXPECT_TRUE(describe_snapshots(world.region(), world.alice, {}).empty());
 }
 
+// The most that is looked at: second tables of almost 48 MiB, each of whose 6 million entries is right by itself, in a
+// file that is nearly all holes; the very last one is the same as the one before.
+TEST(HostileImages, the_largest_tables_that_are_read_cost_no_more) {
+  Fixture world;
+  constexpr std::uint64_t cluster = 65536, tables = 750, entries = cluster / 8, data = 1024 * cluster;
+  auto head = qcow2();
+  head.resize(4 * cluster);
+  put_big(head, 20, 4, 16);
+  put_big(head, 24, 8, tables * entries * cluster);
+  put_big(head, 36, 4, tables);
+  put_big(head, 40, 8, 3 * cluster);
+  put_big(head, 48, 8, cluster);
+  put_big(head, 56, 4, 1);
+  std::fill(head.begin() + cluster, head.end(), std::byte{});
+  for (std::uint64_t i = 0; i < tables; ++i) put_big(head, 3 * cluster + 8 * i, 8, (4 + i) * cluster);
+  const auto fd = world.file(head);
+  Bytes table(cluster);
+  for (std::uint64_t i = 0; i < tables; ++i) {
+    for (std::uint64_t j = 0; j < entries; ++j) {
+      const bool last = i == tables - 1 && j == entries - 1;
+      put_big(table, 8 * j, 8, data + (i * entries + j - (last ? 1 : 0)) * cluster);
+    }
+    ASSERT_EQ(::pwrite(fd.get(), table.data(), table.size(), static_cast<off_t>((4 + i) * cluster)),
+              static_cast<ssize_t>(cluster));
+  }
+  ASSERT_EQ(::ftruncate(fd.get(), static_cast<off_t>(data + tables * entries * cluster)), 0);
+  const auto refused = refusal(world, fd.get(), Format::qcow2);
+  EXPECT_NE(refused.why.find("the same cluster"), std::string::npos) << refused.why;
+  EXPECT_LE(refused.took, most_time) << std::chrono::duration<double>(refused.took).count();
+  EXPECT_LE(refused.memory, most_memory);
+}
+
 // 512 MiB of one byte, compressed; written in pieces, as qemu-io keeps each in memory and children's are counted.
 base::Path qcow2_bomb(Fixture& world) {
   const auto file = world.directory() / "bomb.qcow2";

@@ -230,7 +230,13 @@ Imported import_image(Region& region, const Principal& caller, int fd, const Imp
   std::optional<ConvertedImage> converted;
   RawDisk raw{.fd = fd, .offset = found.offset, .size_bytes = disk_bytes};
   if (found.format != images::Format::raw) {
-    converted.emplace(region, fd, found, [&] { return !progress || progress({.total_bytes = disk_bytes}); });
+    base::Micros last = 0;
+    converted.emplace(region, fd, found, [&] {
+      const auto now = region.clock.monotonic();
+      if (!progress || now - last < base::seconds(1) / 4) return true;
+      last = now;
+      return progress({.total_bytes = disk_bytes});
+    });
     raw = {.fd = converted->fd(), .offset = 0, .size_bytes = disk_bytes};
   }
   check_complete(raw);
