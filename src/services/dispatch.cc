@@ -215,6 +215,7 @@ http::Response Dispatch::refuse(int status, const http::Request& request) {
   wire::Failure failure{"InvalidRequest", "The request is malformed.", status};
   if (status == 413) failure = {"RequestEntityTooLarge", "The request is too large.", status};
   if (status == 503) failure = {"RequestLimitExceeded", "Request limit exceeded.", status};
+  if (status == 503 && dialect.protocol == wire::Protocol::rest_json) failure.code = "RequestThrottledException";
   const std::string id = base::new_uuid();
   return to_http(wire::failure(dialect, id, failure), id);
 }

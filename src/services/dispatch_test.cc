@@ -438,13 +438,17 @@ TEST_F(StreamingTest, an_operation_answers_with_bytes) {
   EXPECT_EQ(out.text, "bbbbb");
 }
 
-TEST_F(DispatchTest, what_never_reached_it_is_refused_in_xml) {
+TEST_F(DispatchTest, what_never_reached_it_is_refused_as_its_service_would) {
   http::Request request{
       .method = "POST", .path = "/", .headers = {{"Authorization", "Credential=A/1/r/ec2/aws4_request"}}};
   const http::Response large = Dispatch::refuse(413, request);
   EXPECT_EQ(large.status, 413);
   EXPECT_NE(large.body.find("<Response><Errors><Error><Code>RequestEntityTooLarge</Code>"), std::string::npos);
   EXPECT_NE(Dispatch::refuse(503, http::Request{}).body.find("<Code>RequestLimitExceeded</Code>"), std::string::npos);
+  request.headers = {{"Authorization", "Credential=A/1/r/ebs/aws4_request"}};
+  const http::Response busy = Dispatch::refuse(503, request);
+  EXPECT_EQ(http::find_header(busy.headers, "x-amzn-ErrorType"), "RequestThrottledException");
+  EXPECT_EQ(busy.body, R"({"message":"Request limit exceeded."})");
 }
 
 }  // namespace
