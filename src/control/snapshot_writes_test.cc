@@ -263,6 +263,8 @@ TEST(SnapshotWrites, one_that_is_not_completed_in_time_is_an_error_and_its_space
   const auto slow = start(world), patient = start(world, {.size_gib = 1, .timeout_minutes = 120});
   put(world, slow, 1, block(1));
   auto& region = world.region();
+  const auto held = usage(region).volume_bytes;
+  EXPECT_GE(held, block_bytes);
   const auto now = region.clock.monotonic();
   end_overdue_snapshots(region, now + base::seconds(59 * 60));
   EXPECT_EQ(state(world, slow), "pending");
@@ -272,6 +274,7 @@ TEST(SnapshotWrites, one_that_is_not_completed_in_time_is_an_error_and_its_space
   EXPECT_EQ(state(world, patient), "pending");
   ASSERT_TRUE(world.settle());
   EXPECT_EQ(leftovers(world, slow), 0U);
+  EXPECT_LE(usage(region).volume_bytes, held - block_bytes);
   EXPECT_EQ(refusal_of([&] { put(world, slow, 2, block(2)); }), "ValidationException");
   EXPECT_EQ(refusal_of([&] { complete(world, slow, 1); }), "ValidationException");
   delete_snapshot(region, world.alice, slow);

@@ -16,11 +16,12 @@ namespace {
 struct Rows {
   std::vector<catalog::Snapshot> snapshots;  // completed
   std::vector<blocks::DiskId> disks;         // of each
-  std::vector<catalog::Root> others;         // roots of volumes and sessions
+  std::vector<catalog::Root> others;         // roots of volumes, sessions and started snapshots
   std::vector<catalog::Image> images;        // neither deregistered nor failed
   std::multimap<std::string, std::string> snapshots_of_image;
   std::vector<catalog::Pack> packs;
   std::vector<catalog::Volume> volumes;
+  std::vector<catalog::StartedSnapshot> started;
 };
 
 Rows read_rows(Region& region) {
@@ -37,6 +38,7 @@ Rows read_rows(Region& region) {
     }
     rows.packs = catalog::packs(txn, region.name);
     rows.volumes = catalog::select<catalog::Volume>(txn, "WHERE region = $1", {region.name});
+    rows.started = catalog::started_snapshots(txn, region.name);
     return rows;
   });
 }
@@ -73,16 +75,23 @@ std::vector<DamagedRecord> damaged_records(Region& region) {
   return found;
 }
 
+std::uint64_t allocated_in(base::Files& files, const base::Path& directory) {
+  std::uint64_t bytes = 0;
+  const auto names = files.list(directory);
+  if (!names) return 0;  // not made yet, or gone already
+  for (const auto& name : *names) {
+    const auto file = files.open(directory / name, base::Open::read);
+    if (!file) continue;
+    if (const auto allocated = (*file)->allocated()) bytes += *allocated;
+  }
+  return bytes;
+}
+
 std::uint64_t bytes_of_heads(const Rows& rows, const Region& region) {
   std::uint64_t bytes = 0;
-  for (const auto& volume : rows.volumes) {
-    const auto names = region.files.list(region.volume_directory(volume.id));
-    if (!names) continue;  // not made yet, or gone already
-    for (const auto& name : *names) {
-      const auto file = region.files.open(region.volume_directory(volume.id) / name, base::Open::read);
-      if (!file) continue;
-      if (const auto allocated = (*file)->allocated()) bytes += *allocated;
-    }
+  for (const auto& volume : rows.volumes) bytes += allocated_in(region.files, region.volume_directory(volume.id));
+  for (const auto& row : rows.started) {
+    bytes += allocated_in(region.files, region.snapshot_heads.directory_of(row.id));
   }
   return bytes;
 }

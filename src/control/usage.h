@@ -37,7 +37,7 @@ struct Usage {
   std::uint64_t store_bytes = 0;       // of all packs
   std::uint64_t live_bytes = 0;        // of records that a root reaches
   std::uint64_t condemned_bytes = 0;   // of packs that wait for their deletion
-  std::uint64_t volume_bytes = 0;      // that the heads of volumes take on this host
+  std::uint64_t volume_bytes = 0;      // that the heads of volumes and of started snapshots take on this host
   std::uint64_t free_bytes = 0;        // of the file system that the store is on
   std::vector<DamagedRecord> damaged;  // that verify, the scrub or a compaction found
 };
