@@ -44,14 +44,17 @@ Status Generation::create_files(base::Files& files, const base::Path& directory,
 }
 
 Result<std::shared_ptr<Generation>> Generation::recover(base::Files& files, const base::Path& directory,
-                                                        const VolumeFile& volume, const GenerationEntry& entry) {
+                                                        const VolumeFile& volume, const GenerationEntry& entry,
+                                                        Trust trust) {
   auto boot_id = files.boot_id();
   if (!boot_id) return boot_id.error();
   auto data = DataFile::open(files, directory / entry.data_file, base::Open::read_write, volume.size_bytes);
   if (!data) return data.error();
   auto map = files.open(directory / entry.map_file, base::Open::read_write);
   if (!map) return map.error();
-  auto replay = replay_file(**map, volume, entry, *boot_id, Replay::as_boot_allows);
+  // No session names the empty boot, so the log is read as after another one.
+  const std::string_view boot = trust == Trust::commits_only ? std::string_view() : *boot_id;
+  auto replay = replay_file(**map, volume, entry, boot, Replay::as_boot_allows);
   if (!replay) return replay.error();
   if (replay->same_boot && replay->torn_bytes > most_torn_by_a_process) {
     return Error(Fault::corrupt, volume.volume + " " + entry.map_file + ": bad record at byte " +

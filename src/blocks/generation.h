@@ -27,9 +27,13 @@ class Generation {
   static base::Status create_files(base::Files& files, const base::Path& directory, const std::string& volume,
                                    const GenerationEntry& entry, std::uint64_t size_bytes);
 
-  // For writing, by the owner of the volume's lock: recovers as the boot id allows, durably, before it returns.
+  // What of the writes that no COMMIT covers may be believed: after a death of the process all of them, unless a sync
+  // had failed, as the kernel may have dropped what it could not write.
+  enum class Trust { as_boot_allows, commits_only };
+  // For writing, by the owner of the volume's lock: recovers, durably, before it returns.
   static base::Result<std::shared_ptr<Generation>> recover(base::Files& files, const base::Path& directory,
-                                                           const VolumeFile& volume, const GenerationEntry& entry);
+                                                           const VolumeFile& volume, const GenerationEntry& entry,
+                                                           Trust trust = Trust::as_boot_allows);
   // For reading one that takes no more writes.
   static base::Result<std::shared_ptr<Generation>> open_finished(base::Files& files, const base::Path& directory,
                                                                  const VolumeFile& volume,

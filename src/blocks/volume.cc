@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "base/log.h"
+#include "blocks/failure_mark.h"
 
 namespace kiln::blocks {
 namespace {
@@ -127,12 +128,15 @@ Volume::~Volume() = default;
 Status Volume::load() {
   base::Lock meta(meta_mutex_);
   remove_strays();
+  const auto failed = read_failure_mark(files_, directory_);
+  if (!failed) return failed.error();
+  const auto trust = failed->empty() ? Generation::Trust::as_boot_allows : Generation::Trust::commits_only;
   auto file = file_;
   std::vector<std::shared_ptr<Generation>> layers;
   for (const auto& entry : file.generations) {
     const bool finished = entry.state == GenerationState::sealed || entry.state == GenerationState::merged;
     auto generation = finished ? Generation::open_finished(files_, directory_, file_, entry)
-                               : Generation::recover(files_, directory_, file_, entry);
+                               : Generation::recover(files_, directory_, file_, entry, trust);
     if (!generation) return generation.error();
     if (entry.state == GenerationState::next) {
       next_ = *generation;
@@ -150,8 +154,10 @@ Status Volume::load() {
   file.epoch = std::max(file.epoch, options_.epoch);
   if (!(file == file_)) KILN_TRY(replace_file(file));
   if (layers.front()->log_bytes() > options_.checkpoint_log_bytes) KILN_TRY(checkpoint(layers.front()));
+  if (options_.mended) KILN_TRY(remove_failure_mark(files_, directory_));
   base::Lock lock(mutex_);
   layers_ = std::move(layers);
+  if (!options_.mended) failure_ = *failed;
   return {};
 }
 
@@ -206,12 +212,17 @@ Status Volume::replace_file(VolumeFile file) {
 
 Status Volume::fail(const Error& error) {
   if (error.fault() == Fault::no_space) return error;
-  base::Lock lock(mutex_);
-  if (failure_.empty()) {
-    failure_ = error.message();
-    base::log_error("blocks", "{} is failed: {}", name_, failure_);
+  std::string why;
+  {
+    base::Lock lock(mutex_);
+    if (!failure_.empty()) return Error(Fault::failed, name_ + " is failed: " + failure_);
+    why = failure_ = error.message();
   }
-  return Error(Fault::failed, name_ + " is failed: " + failure_);
+  base::log_error("blocks", "{} is failed: {}", name_, why);
+  if (auto marked = write_failure_mark(files_, directory_, why); !marked) {
+    base::log_error("blocks", "{}: {}", name_, marked.error().message());
+  }
+  return Error(Fault::failed, name_ + " is failed: " + why);
 }
 
 std::uint64_t Volume::size_bytes() {
@@ -299,14 +310,17 @@ Status Volume::close() {
     open_gate();
     return drained;
   }
-  // What was acknowledged is in the page cache, so the next open finds it even when this fails.
-  auto flushed = finish_seal_locked();
+  // Of a failed volume nothing may be committed any more. Otherwise what was acknowledged is in the page cache.
+  Status flushed;
   std::shared_ptr<Generation> current;
   {
     base::Lock lock(mutex_);
-    current = layers_.front();
+    if (failure_.empty()) current = layers_.front();
   }
-  if (flushed) flushed = current->sync();
+  if (current) flushed = finish_seal_locked();
+  if (current && flushed) {
+    if (auto synced = current->sync(); !synced) flushed = fail(synced.error());
+  }
   base::Lock lock(mutex_);
   closed_ = true;
   gated_ = false;

@@ -51,6 +51,9 @@ struct VolumeOptions {
   std::uint64_t epoch = 0;
   std::chrono::milliseconds drain_limit{2000};   // how long a seal waits for the writes in flight
   std::uint64_t checkpoint_log_bytes = 8 << 20;  // open() rewrites a log longer than this and than its content needs
+  // Who opens it knows that a sync may have failed in this boot, and that the disk is whole again: the volume takes
+  // writes. Otherwise one that failed stays failed when its process is started again.
+  bool mended = true;
 };
 
 constexpr std::size_t max_pending_cuts = 5;  // reads look at no more than 1 + 5 generations

@@ -71,6 +71,7 @@ Status VolumeTable::reopen() {
   for (const auto& what : *wanted) {
     auto options = options_.volume;
     options.epoch = what.epoch;
+    options.mended = false;  // nobody has looked at it
     auto opened = Volume::open(files_, options_.directory / what.volume, source_, options);
     while (!opened && opened.error().fault() == Fault::busy && std::chrono::steady_clock::now() < deadline) {
       std::this_thread::sleep_for(reopen_pause);

@@ -295,6 +295,58 @@ TEST_F(VolumeTest, a_failed_sync_fails_the_volume_for_writes_but_not_for_reads) 
   EXPECT_FALSE(seal("snap-1").ok());
 }
 
+TEST_F(VolumeTest, a_failed_volume_is_still_failed_in_the_next_process_until_somebody_opens_it_as_mended) {
+  create(mib);
+  open();
+  ASSERT_TRUE(write(0, 1, 8, Fua::yes));
+  ASSERT_TRUE(write(64, 2, 8));
+  files.fail_syncs("gen-1.data");
+  EXPECT_FALSE(volume->flush().ok());
+  files.repair_syncs();
+  const auto reopen = [&](bool mended) {
+    volume.reset();
+    files.restart(FaultyFiles::Crash::process);
+    auto opened = Volume::open(files, directory, disks, {.epoch = 1, .mended = mended});
+    ASSERT_TRUE(opened.ok()) << opened.error().message();
+    volume = std::move(*opened);
+  };
+  for (int i = 0; i < 2; ++i) {
+    if (i == 1) {
+      ASSERT_TRUE(volume->close().ok()) << "which commits nothing";
+    }
+    reopen(false);
+    EXPECT_EQ(write(0, 3).error().fault(), Fault::failed);
+    EXPECT_EQ(volume->flush().error().fault(), Fault::failed) << "the guest would believe that its writes are there";
+    EXPECT_NE(volume->stats().failure.find("gen-1.data"), std::string::npos) << volume->stats().failure;
+    EXPECT_EQ(sectors(0, 8), Stamps(8, 1));
+    EXPECT_EQ(sectors(64, 8), Stamps(8, 0)) << "no flush covered it";
+  }
+  reopen(true);
+  EXPECT_FALSE(volume->stats().failed);
+  EXPECT_TRUE(write(64, 4, 8, Fua::yes).ok());
+  reopen(false);
+  EXPECT_TRUE(write(72, 5, 8, Fua::yes).ok()) << "the mark is gone";
+  EXPECT_EQ(sectors(64, 8), Stamps(8, 4));
+}
+
+TEST_F(VolumeTest, a_volume_that_failed_in_another_boot_recovers_as_after_any_power_cut) {
+  create(mib);
+  open();
+  ASSERT_TRUE(write(0, 1, 8, Fua::yes));
+  files.fail_syncs("gen-1.data");
+  ASSERT_TRUE(write(64, 2, 8));
+  EXPECT_FALSE(volume->flush().ok());
+  files.repair_syncs();
+  ASSERT_TRUE(files.sync_directory(directory).ok());  // the mark outlives the power cut
+  volume.reset();
+  files.restart(FaultyFiles::Crash::power);
+  auto opened = Volume::open(files, directory, disks, {.epoch = 1, .mended = false});
+  ASSERT_TRUE(opened.ok()) << opened.error().message();
+  volume = std::move(*opened);
+  EXPECT_TRUE(write(0, 3, 8, Fua::yes).ok());
+  EXPECT_EQ(sectors(64, 8), Stamps(8, 0));
+}
+
 TEST_F(VolumeTest, a_failed_sync_during_a_cut_makes_no_cut) {
   create(mib);
   open();

@@ -57,9 +57,17 @@ TEST_P(FailingSync, fails_the_volume_for_every_client_and_says_why) {
   EXPECT_NE(stats->front().failure.find(GetParam()), std::string::npos) << stats->front().failure;
   EXPECT_NE(server.log().find(volume + " is failed: fdatasync"), std::string::npos) << server.log();
 
-  // Opened again, as by an operator who has mended the disk, it has what flushes covered.
+  // A disk server that was killed and starts again knows of it.
   server.kill_now();
   ASSERT_TRUE(server.start());
+  Client next;
+  ASSERT_TRUE(next.connect(server, volume)) << server.log();
+  EXPECT_EQ(error_of(nbd_flush(next.get(), 0)), EIO);
+  EXPECT_EQ(next.read(4 * mib, flushed.size()), flushed);
+
+  // Opened again, as by an operator who has mended the disk, it has what flushes covered.
+  ASSERT_TRUE(server.control().close(volume).ok());
+  ASSERT_TRUE(server.control().open({.volume = volume, .epoch = 1}).ok());
   Client again;
   ASSERT_TRUE(again.connect(server, volume)) << server.log();
   EXPECT_EQ(again.read(4 * mib, flushed.size()), flushed);
