@@ -57,8 +57,9 @@ class Workplace:
             time.sleep(0.01)
         return f"nbd+unix:///?socket={path}"
 
-    def nbdkit(self, name, *plugin):
-        return self.serve(name, "nbdkit", "-f", "-t", "16", "-U", self.path / f"{name}.sock", *plugin)
+    def nbdkit(self, name, *plugin, environment=None):
+        assigned = [f"{key}={value}" for key, value in (environment or {}).items()]
+        return self.serve(name, "env", *assigned, "nbdkit", "-f", "-t", "16", "-U", self.path / f"{name}.sock", *plugin)
 
     def qemu_nbd(self, name, path, image_format):
         return self.serve(name, "qemu-nbd", "--persistent", "--shared=16", f"--format={image_format}",
@@ -75,11 +76,12 @@ class Kiln:
         for directory in ("volumes", "store"):
             (self.path / directory).mkdir(parents=True)
         self.parameters = parameters
+        self.environment = {}
 
     def start(self):
         plugin = BUILD / "lib/nbdkit-kiln-plugin.so"
         self.place.nbdkit(self.name, plugin, f"volumes={self.path / 'volumes'}", f"store={self.store}",
-                          f"control={self.path / 'ctl.sock'}", *self.parameters)
+                          f"control={self.path / 'ctl.sock'}", *self.parameters, environment=self.environment)
         self.process = self.place.processes[-1]
         deadline = time.monotonic() + 20
         while True:

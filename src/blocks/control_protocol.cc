@@ -191,6 +191,15 @@ json::object answer_stats(VolumeService& service) {
   return answer;
 }
 
+json::object answer_launch_touches(VolumeService& service, const std::string& volume) {
+  const auto found = service.launch_touches(volume);
+  if (!found) return refusal(found.error());
+  auto answer = done();
+  answer["touches"] = touches_text(found->touches);
+  answer["complete"] = found->complete;
+  return answer;
+}
+
 json::object answer_of(const Status& status) { return status ? done() : refusal(status.error()); }
 
 json::object answer_object(VolumeService& service, const json::object& line) {
@@ -228,6 +237,19 @@ json::object answer_object(VolumeService& service, const json::object& line) {
   if (name == "resize") {
     const auto size_bytes = members.number("size_bytes");
     return with(members.text("volume"), [&](const auto& w) { return service.resize(w, size_bytes); });
+  }
+  if (name == "launch_touches") {
+    const auto volume = members.text("volume");
+    if (auto status = members.status(); !status) return refusal(status.error());
+    return answer_launch_touches(service, volume);
+  }
+  if (name == "prefetch") {
+    PrefetchVolume what{members.text("volume"), {}, members.number("bytes_per_second")};
+    for (const auto& chunk : members.array("chunks")) {
+      if (!chunk.is_int64() || chunk.get_int64() < 0) return refusal(Error(Fault::invalid, "a chunk is not an index"));
+      what.chunks.push_back(static_cast<std::uint64_t>(chunk.get_int64()));
+    }
+    return with(what, [&](const auto& w) { return service.prefetch(w); });
   }
   return refusal(Error(Fault::unsupported, "no call '" + name + "'"));
 }
@@ -288,6 +310,20 @@ std::string resize(const std::string& volume, std::uint64_t size_bytes) {
   return line_of(line);
 }
 
+std::string launch_touches(const std::string& volume) {
+  auto line = call("launch_touches");
+  line["volume"] = volume;
+  return line_of(line);
+}
+
+std::string prefetch(const PrefetchVolume& what) {
+  auto line = call("prefetch");
+  line["volume"] = what.volume;
+  line["chunks"] = json::array(what.chunks.begin(), what.chunks.end());
+  line["bytes_per_second"] = what.bytes_per_second;
+  return line_of(line);
+}
+
 Status read_done(std::string_view line) {
   const auto answer = parse_answer(line);
   return answer ? Status() : answer.error();
@@ -345,6 +381,18 @@ Result<std::vector<VolumeStats>> read_stats(std::string_view line) {
   }
   KILN_TRY(members.status());
   return volumes;
+}
+
+Result<LaunchTouches> read_launch_touches(std::string_view line) {
+  const auto answer = parse_answer(line);
+  if (!answer) return answer.error();
+  Members members(*answer);
+  const auto text = members.text("touches");
+  const auto complete = members.flag("complete");
+  KILN_TRY(members.status());
+  auto touches = parse_touches(text);
+  if (!touches) return touches.error().in("answer of the disk server");
+  return LaunchTouches{.touches = *std::move(touches), .complete = complete};
 }
 
 std::string answer_call(VolumeService& service, std::string_view line) {

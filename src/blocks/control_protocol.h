@@ -32,12 +32,15 @@ std::string unseal(const SealVolume& what);
 std::string rebase(const RebaseVolume& what);
 std::string resize(const std::string& volume, std::uint64_t size_bytes);
 std::string stats();
+std::string launch_touches(const std::string& volume);
+std::string prefetch(const PrefetchVolume& what);
 
 // Reads an answer line: the error that the server sent, or what it answered.
 base::Status read_done(std::string_view line);
 base::Result<Hello> read_hello(std::string_view line);
 base::Result<std::vector<SealedVolume>> read_sealed(std::string_view line);
 base::Result<std::vector<VolumeStats>> read_stats(std::string_view line);
+base::Result<LaunchTouches> read_launch_touches(std::string_view line);
 
 // Does what a request line asks of service and returns the answer line, without line feed.
 std::string answer_call(VolumeService& service, std::string_view line);

@@ -71,6 +71,31 @@ TEST_F(ControlTest, every_call_reaches_the_volumes_and_brings_its_answer_back) {
   EXPECT_TRUE(remote.stats()->empty());
 }
 
+TEST_F(ControlTest, what_a_guest_read_first_is_told_and_brought_near) {
+  const auto other = base::new_id("vol");
+  base::Bytes content(3 * chunk_bytes, std::byte{1});
+  std::fill_n(content.begin() + chunk_bytes, chunk_bytes, std::byte{});
+  const auto disk = disks.add(content);
+  const NewVolume made{.volume = other, .size_bytes = content.size(), .base = disk, .epoch = 1};
+  ASSERT_TRUE(Volume::create(files, root / other, made).ok());
+  ASSERT_TRUE(remote.open({.volume = other, .epoch = 1}).ok());
+  base::Bytes out(4096);
+  for (const std::uint64_t chunk : {2, 1, 0, 2}) {
+    ASSERT_TRUE(table.find(other)->read(chunk * chunk_bytes, out).ok());
+  }
+  const auto seen = remote.launch_touches(other);
+  ASSERT_TRUE(seen.ok()) << seen.error().message();
+  ASSERT_EQ(seen->touches.size(), 2U) << "nobody fetches zeros";
+  EXPECT_EQ(seen->touches[0].chunk_index, 2U);
+  EXPECT_EQ(seen->touches[1].chunk_index, 0U);
+  EXPECT_FALSE(seen->complete);
+  EXPECT_TRUE(remote.prefetch({.volume = other, .chunks = {2, 0, 1, 77}}).ok());
+  EXPECT_EQ(remote.prefetch({.volume = id}).error().fault(), Fault::not_found);
+  EXPECT_EQ(remote.launch_touches(id).error().fault(), Fault::not_found);
+  const auto* bad = R"({"v":1,"call":"prefetch","volume":"x","chunks":[-1],"bytes_per_second":0})";
+  EXPECT_NE(control::answer_call(table, bad).find("a chunk is not an index"), std::string::npos);
+}
+
 TEST_F(ControlTest, faults_keep_their_kind_and_their_sentence) {
   EXPECT_EQ(remote.open({.volume = id, .epoch = 2}).error().fault(), Fault::fenced);
   EXPECT_EQ(remote.open({.volume = base::new_id("vol"), .epoch = 2}).error().fault(), Fault::not_found);
@@ -160,7 +185,9 @@ TEST_F(ControlTest, mutated_lines_never_do_more_than_answer) {
                                           control::seal({{id, "snap-1"}}),
                                           control::rebase({id, 1, {}}),
                                           control::resize(id, 4096),
-                                          control::stats()};
+                                          control::stats(),
+                                          control::launch_touches(id),
+                                          control::prefetch({id, {1, 2}, 3})};
   for (int i = 0; i < 20'000; ++i) {
     auto line = lines[random() % lines.size()];
     for (auto changes = random() % 4; changes > 0; --changes) {
@@ -177,6 +204,7 @@ TEST_F(ControlTest, mutated_lines_never_do_more_than_answer) {
     ASSERT_EQ(answer.find('\n'), std::string::npos);
     (void)control::read_stats(line);
     (void)control::read_sealed(answer);
+    (void)control::read_launch_touches(line);
   }
 }
 

@@ -21,4 +21,18 @@ base::Status DiskSource::read_chunk(const ChunkId& id, std::uint64_t offset, std
   return {};
 }
 
+std::vector<std::vector<ChunkId>> DiskSource::together(std::span<const ChunkId> ids) {
+  std::vector<std::vector<ChunkId>> batches;
+  for (const auto& id : ids) batches.push_back({id});
+  return batches;
+}
+
+base::Status DiskSource::bring(std::span<const ChunkId> batch) {
+  base::Status outcome;
+  for (const auto& id : batch) {
+    if (const auto bytes = chunk(id); !bytes) outcome = bytes.error();
+  }
+  return outcome;
+}
+
 }  // namespace kiln::blocks

@@ -29,6 +29,10 @@ class DiskSource {
   virtual base::Status read_chunk(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out);
   // The chunk if it is in memory anyway, else null; counts as a use of it.
   virtual ChunkBytes held(const ChunkId&) { return nullptr; }
+  // The same ids in batches that are fetched best together, in the order of each batch's first.
+  virtual std::vector<std::vector<ChunkId>> together(std::span<const ChunkId> ids);
+  // Fetches a batch to where later reads are fast; of one that is damaged the rest, and says what is wrong.
+  virtual base::Status bring(std::span<const ChunkId> batch);
 };
 
 }  // namespace kiln::blocks

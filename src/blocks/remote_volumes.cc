@@ -129,6 +129,16 @@ Status RemoteVolumes::resize(const std::string& volume, std::uint64_t size_bytes
   return answer ? control::read_done(*answer) : answer.error();
 }
 
+Result<LaunchTouches> RemoteVolumes::launch_touches(const std::string& volume) {
+  const auto answer = ask(control::launch_touches(volume));
+  return answer ? control::read_launch_touches(*answer) : answer.error();
+}
+
+Status RemoteVolumes::prefetch(const PrefetchVolume& what) {
+  const auto answer = ask(control::prefetch(what));
+  return answer ? control::read_done(*answer) : answer.error();
+}
+
 Result<std::vector<VolumeStats>> RemoteVolumes::stats() {
   const auto answer = ask(control::stats());
   return answer ? control::read_stats(*answer) : answer.error();

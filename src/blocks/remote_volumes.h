@@ -29,6 +29,8 @@ class RemoteVolumes final : public VolumeService {
   base::Status rebase(const RebaseVolume& what) override;
   base::Status resize(const std::string& volume, std::uint64_t size_bytes) override;
   base::Result<std::vector<VolumeStats>> stats() override;
+  base::Result<LaunchTouches> launch_touches(const std::string& volume) override;
+  base::Status prefetch(const PrefetchVolume& what) override;
 
  private:
   base::Result<std::string> ask(const std::string& line);

@@ -129,6 +129,11 @@ Status SlotCache::read_units(const OpenSlot& slot, std::uint64_t first_unit, std
   return {};
 }
 
+bool SlotCache::holds(const ChunkId& id) {
+  const auto there = files_.exists(group_of(id) / id.hex());
+  return there && *there;
+}
+
 SlotCache::Found SlotCache::read(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out) {
   assert(offset <= chunk_bytes && out.size() <= chunk_bytes - offset);
   const auto slot = open_slot(id);
@@ -155,7 +160,7 @@ Result<Bytes> SlotCache::chunk(const ChunkId& id, const Load& load) {
   Bytes bytes(chunk_bytes);
   if (read(id, 0, bytes) != Found::no) return bytes;
   const auto group = group_of(id);
-  const auto lock = lock_group(group);
+  const auto lock = take_lock(group, lock_name);
   if (!lock) return load();
   // Whoever held the lock before may have filled it.
   if (read(id, 0, bytes) != Found::no) return bytes;
@@ -168,8 +173,8 @@ Result<Bytes> SlotCache::chunk(const ChunkId& id, const Load& load) {
 }
 
 // Null when it cannot be had in time: a process that was stopped may hold it for ever.
-std::unique_ptr<base::File> SlotCache::lock_group(const Path& group) {
-  const auto path = group / lock_name;
+std::unique_ptr<base::File> SlotCache::take_lock(const Path& group, std::string_view name) {
+  const auto path = group / name;
   auto file = files_.open(path, base::Open::create_or_open);
   if (!file && file.error().fault() == Fault::not_found && files_.make_directories(group)) {
     file = files_.open(path, base::Open::create_or_open);

@@ -64,6 +64,11 @@ class SlotCache {
   // The bytes of a chunk from offset on, when there is a slot of it. offset + out.size() is at most chunk_bytes.
   Found read(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out);
 
+  // Whether there is a slot of it, whatever its state.
+  bool holds(const ChunkId& id);
+  // Held by whoever is about to load this chunk and its neighbours together: the next one looks again when it has gone.
+  // Null when it cannot be had in time. For chunk() it is no matter.
+  std::unique_ptr<base::File> turn(const ChunkId& id) { return take_lock(group_of(id), "AHEAD"); }
   // The whole chunk, from its slot or by load, which must verify it; what load gives is kept.
   using Load = std::function<base::Result<base::Bytes>()>;
   base::Result<base::Bytes> chunk(const ChunkId& id, const Load& load);
@@ -81,7 +86,7 @@ class SlotCache {
   base::Result<OpenSlotPtr> open_slot(const ChunkId& id);
   base::Status read_units(const OpenSlot& slot, std::uint64_t first_unit, std::span<std::byte> out);
   void drop(const ChunkId& id, const base::Error& why);
-  std::unique_ptr<base::File> lock_group(const base::Path& group);
+  std::unique_ptr<base::File> take_lock(const base::Path& group, std::string_view name);
   base::Status make_room(const base::Path& group);
   base::Status write_slot(const base::Path& group, const ChunkId& id, std::span<const std::byte> bytes);
 

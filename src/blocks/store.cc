@@ -178,7 +178,12 @@ Result<std::vector<Location>> Store::locations(const Digest& id) {
   }
 }
 
-Result<Bytes> Store::stored_at(const Location& location) {
+Result<Bytes> Store::stored_at(const Location& location, const Stretch* ahead) {
+  if (ahead != nullptr && ahead->pack == location.pack && location.offset >= ahead->offset &&
+      location.offset + location.length <= ahead->offset + ahead->bytes.size()) {
+    const auto first = ahead->bytes.begin() + static_cast<std::ptrdiff_t>(location.offset - ahead->offset);
+    return Bytes(first, first + location.length);
+  }
   Bytes stored(location.length);
   KILN_TRY(packs_->read(location.pack, location.offset, stored));
   return stored;
@@ -197,9 +202,9 @@ class Store::Bases final : public BaseUnits {
   const int depth_;
 };
 
-Result<Bytes> Store::decode_at(const Location& location, const Digest& id, int depth) {
+Result<Bytes> Store::decode_at(const Location& location, const Digest& id, int depth, const Stretch* ahead) {
   const auto where = [&] { return std::string(noun(location.kind)) + id.hex() + " in " + describe(location); };
-  const auto stored = stored_at(location);
+  const auto stored = stored_at(location, ahead);
   if (!stored) return stored.error().in(where());
   Bases bases(*this, depth);
   auto plain = decode_record(*stored, location.kind, id, &bases);
@@ -271,7 +276,7 @@ Status Store::read_base(const Digest& base, std::span<const UnitRead> units, int
 }
 
 // Tries every place, and looks into the index again when none served: a pack may have been replaced since.
-Result<Bytes> Store::load(const Digest& id, RecordKind kind) {
+Result<Bytes> Store::load(const Digest& id, RecordKind kind, const Stretch* ahead) {
   Error failure(Fault::not_found, std::string(noun(kind)) + id.hex() + " is in no pack that the index knows");
   for (int round = 0; round < most_rounds; ++round) {
     auto found = locations(id);
@@ -285,7 +290,7 @@ Result<Bytes> Store::load(const Digest& id, RecordKind kind) {
                           [&](const auto& place) { return !condemned.contains(place.pack); });
     for (const auto& location : *found) {
       if (location.kind != kind) continue;
-      auto plain = read_at(location, id);
+      auto plain = decode_at(location, id, 0, ahead);
       if (plain && condemned.contains(location.pack)) condemned_.report_read(location.pack);
       if (plain) return plain;
       pack_missing = pack_missing || plain.error().fault() == Fault::not_found;

@@ -59,6 +59,8 @@ class Store final : public DiskSource, public NodeSource {
   base::Result<ChunkBytes> chunk(const ChunkId& id) override;
   base::Status read_chunk(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out) override;
   ChunkBytes held(const ChunkId& id) override { return chunks_.find(id); }
+  std::vector<std::vector<ChunkId>> together(std::span<const ChunkId> ids) override;
+  base::Status bring(std::span<const ChunkId> batch) override;
   base::Result<NodePtr> node(const NodeId& id, unsigned level) override;
 
   // The bytes of disk from offset on; Fault::invalid past its end.
@@ -97,9 +99,18 @@ class Store final : public DiskSource, public NodeSource {
   explicit Store(const StoreOptions& options);
   class Bases;
   base::Status open_format();
-  base::Result<base::Bytes> load(const base::Digest& id, RecordKind kind);
-  base::Result<base::Bytes> stored_at(const Location& location);
-  base::Result<base::Bytes> decode_at(const Location& location, const base::Digest& id, int depth);
+  // A stretch of a pack that was read ahead.
+  struct Stretch {
+    PackId pack;
+    std::uint64_t offset = 0;
+    base::Bytes bytes;
+  };
+  base::Result<base::Bytes> load(const base::Digest& id, RecordKind kind, const Stretch* ahead = nullptr);
+  base::Result<base::Bytes> stored_at(const Location& location, const Stretch* ahead = nullptr);
+  base::Result<base::Bytes> decode_at(const Location& location, const base::Digest& id, int depth,
+                                      const Stretch* ahead = nullptr);
+  Stretch read_ahead(std::span<const ChunkId> batch);
+  std::vector<ChunkId> missing_of(std::span<const ChunkId> batch);
   base::Status read_base(const base::Digest& base, std::span<const UnitRead> units, int depth);
 
   base::Files& files_;

@@ -94,6 +94,8 @@ class Volume {
   base::Status prefetch(base::Extent range);  // brings chunks of the base disk into the source's cache
   // What is where, starting at range.offset, contiguous, clamped to range; may stop early but covers something.
   base::Result<std::vector<VolumeExtent>> extents(base::Extent range);
+  // The chunks of the base disk that were read first since this was opened.
+  LaunchTouches launch_touches() { return touches_.touches(); }
   // Indexes of the chunks in which something was written, zeroed or trimmed since base(); ascending. Writes wait.
   std::vector<std::uint64_t> touched_chunks();
 
@@ -156,6 +158,7 @@ class Volume {
   const VolumeOptions options_;
   const std::string name_;
   ChunkMemo base_chunks_;
+  TouchRecorder touches_;
 
   base::Mutex meta_mutex_;
   VolumeFile file_ KILN_GUARDED_BY(meta_mutex_);

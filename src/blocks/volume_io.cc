@@ -161,6 +161,7 @@ Status Volume::read_base(const DiskId& base, std::uint64_t offset, std::span<std
     const auto index = offset / chunk_bytes;
     const auto known = base_chunk(base, index);
     if (!known) return known.error();
+    if (touches_.recording() && !known->id.is_null()) touches_.note(index);
     if (known->bytes) {
       std::memcpy(part.data(), known->bytes->data() + in_chunk, part.size());
     } else {

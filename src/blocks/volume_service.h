@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "blocks/boot_trace.h"
 #include "blocks/disk_id.h"
 
 namespace kiln::blocks {
@@ -55,6 +56,12 @@ struct VolumeStats {
   std::string failure;
 };
 
+struct PrefetchVolume {
+  std::string volume;
+  std::vector<std::uint64_t> chunks;   // of its base disk, in this order; empty: all of them
+  std::uint64_t bytes_per_second = 0;  // of plaintext; 0: as fast as it goes
+};
+
 class VolumeService {
  public:
   virtual ~VolumeService() = default;
@@ -70,6 +77,10 @@ class VolumeService {
   virtual base::Status rebase(const RebaseVolume& what) = 0;
   virtual base::Status resize(const std::string& volume, std::uint64_t size_bytes) = 0;  // grows only
   virtual base::Result<std::vector<VolumeStats>> stats() = 0;
+  // What was read first since the volume was opened.
+  virtual base::Result<LaunchTouches> launch_touches(const std::string& volume) = 0;
+  // Begins to bring chunks of the base disk near, in the background. Asked again it looks again, and finds them there.
+  virtual base::Status prefetch(const PrefetchVolume& what) = 0;
 };
 
 }  // namespace kiln::blocks

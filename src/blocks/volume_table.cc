@@ -49,7 +49,7 @@ Result<std::vector<OpenVolume>> read_state(base::Files& files, const base::Path&
 }  // namespace
 
 VolumeTable::VolumeTable(base::Files& files, DiskSource& source, Options options)
-    : files_(files), source_(source), options_(std::move(options)) {}
+    : files_(files), source_(source), options_(std::move(options)), prefetcher_(source) {}
 
 VolumeTable::~VolumeTable() {
   std::thread finisher;
@@ -244,6 +244,20 @@ Status VolumeTable::rebase(const RebaseVolume& what) {
 Status VolumeTable::resize(const std::string& volume_id, std::uint64_t size_bytes) {
   const auto volume = get(volume_id);
   return volume ? (*volume)->grow(size_bytes) : volume.error();
+}
+
+Result<LaunchTouches> VolumeTable::launch_touches(const std::string& volume_id) {
+  const auto volume = get(volume_id);
+  if (!volume) return volume.error();
+  return (*volume)->launch_touches();
+}
+
+Status VolumeTable::prefetch(const PrefetchVolume& what) {
+  const auto volume = get(what.volume);
+  if (!volume) return volume.error();
+  const auto base = (*volume)->base();
+  if (!base.root.is_null()) prefetcher_.start(base, what.chunks, what.bytes_per_second);
+  return {};
 }
 
 Result<std::vector<VolumeStats>> VolumeTable::stats() {

@@ -14,6 +14,7 @@
 
 #include "base/files.h"
 #include "base/mutex.h"
+#include "blocks/prefetcher.h"
 #include "blocks/volume.h"
 #include "blocks/volume_service.h"
 
@@ -48,6 +49,8 @@ class VolumeTable final : public VolumeService {
   base::Status rebase(const RebaseVolume& what) override;
   base::Status resize(const std::string& volume, std::uint64_t size_bytes) override;
   base::Result<std::vector<VolumeStats>> stats() override;
+  base::Result<LaunchTouches> launch_touches(const std::string& volume) override;
+  base::Status prefetch(const PrefetchVolume& what) override;
 
  private:
   base::Result<std::shared_ptr<Volume>> get(const std::string& volume);
@@ -58,6 +61,7 @@ class VolumeTable final : public VolumeService {
   base::Files& files_;
   DiskSource& source_;
   const Options options_;
+  Prefetcher prefetcher_;
 
   base::Mutex change_mutex_;  // one open, close or rewrite of the state file at a time; held across disk calls
   base::Mutex mutex_;

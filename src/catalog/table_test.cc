@@ -4,6 +4,7 @@
 
 #include "catalog/accounts.h"
 #include "catalog/blocks.h"
+#include "catalog/boot_touches.h"
 #include "catalog/client_tokens.h"
 #include "catalog/images.h"
 #include "catalog/instances.h"
@@ -69,9 +70,9 @@ struct Rows {
   }
   static std::vector<std::string> names() { return {std::string(TableOf<T>::name)...}; }
 };
-using EveryRow = Rows<Account, AccessKey, Root, Pack, Session, Epoch, ClientToken, Image, ImageDevice, LaunchPermission,
-                      Instance, InstanceGroup, Job, KeyPair, Vpc, Subnet, SecurityGroup, SecurityGroupRule, Snapshot,
-                      StartedSnapshot, Tag, Volume, Attachment>;
+using EveryRow = Rows<Account, AccessKey, BootTouches, Root, Pack, Session, Epoch, ClientToken, Image, ImageDevice,
+                      LaunchPermission, Instance, InstanceGroup, Job, KeyPair, Vpc, Subnet, SecurityGroup,
+                      SecurityGroupRule, Snapshot, StartedSnapshot, Tag, Volume, Attachment>;
 
 TEST(Table, every_struct_is_its_table_and_every_table_has_a_struct) {
   TempCatalog catalog;

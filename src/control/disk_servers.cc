@@ -23,6 +23,8 @@ class NobodyServes final : public blocks::VolumeService {
   base::Status rebase(const blocks::RebaseVolume&) override { return nobody(); }
   base::Status resize(const std::string&, std::uint64_t) override { return nobody(); }
   base::Result<std::vector<blocks::VolumeStats>> stats() override { return nobody(); }
+  base::Result<blocks::LaunchTouches> launch_touches(const std::string&) override { return nobody(); }
+  base::Status prefetch(const blocks::PrefetchVolume&) override { return nobody(); }
 
  private:
   base::Error nobody() const { return {base::Fault::not_found, "nobody serves the volumes of " + instance_id_}; }

@@ -7,6 +7,7 @@
 #include "blocks/disk_id.h"
 #include "catalog/network.h"
 #include "catalog/volumes.h"
+#include "control/boot_traces.h"
 #include "control/instance_types.h"
 
 namespace kiln::control {
@@ -134,6 +135,7 @@ void ensure_address(Region& region, const catalog::Instance& instance) {
 void boot_guest(Region& region, jobs::Context& job, const catalog::Instance& instance) {
   ensure_address(region, instance);
   serve_disks(region, job, instance);
+  prefetch_boot_disk(region, instance);
   const auto spec = domain_of(region, instance);
   if (const auto made = region.files.make_directories(region.console_log(instance.id).parent_path()); !made.ok()) {
     throw std::runtime_error(made.error().message());

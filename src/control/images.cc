@@ -8,6 +8,7 @@
 #include "base/api_error.h"
 #include "base/ids.h"
 #include "base/text.h"
+#include "catalog/boot_touches.h"
 #include "catalog/instances.h"
 #include "catalog/snapshots.h"
 #include "control/snapshots.h"
@@ -192,6 +193,7 @@ std::vector<DeletedSnapshot> deregister_image(Region& region, const Principal& c
     image.deregistered = region.clock.now();
     catalog::update(txn, image);
     txn.execute("DELETE FROM launch_permission WHERE region = $1 AND image_id = $2", {region.name, image_id});
+    catalog::forget_boot_touches(txn, region.name, image_id);
     remove_all_tags(txn, region, image_id);
     std::vector<DeletedSnapshot> deleted;
     if (with_snapshots == WithSnapshots::no) return deleted;

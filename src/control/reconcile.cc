@@ -14,6 +14,7 @@
 #include "catalog/jobs.h"
 #include "catalog/tags.h"
 #include "catalog/volumes.h"
+#include "control/boot_traces.h"
 #include "control/instance_jobs.h"
 #include "control/instance_state.h"
 #include "control/metadata.h"
@@ -54,6 +55,13 @@ struct Rows {
   bool mentioned(const std::string& id) const {
     return busy(id) ||
            std::ranges::any_of(jobs, [&](const auto& job) { return job.arguments.find(id) != std::string::npos; });
+  }
+  std::vector<Instance> running() const {
+    std::vector<Instance> found;
+    for (const auto& [id, instance] : instances) {
+      if (instance.state == instance_state::running && !busy(id)) found.push_back(instance);
+    }
+    return found;
   }
   bool has_instance(const std::string& id) const {
     const auto found = instances.find(id);
@@ -234,6 +242,7 @@ void Reconciler::pass() {
       look_after_instances(region, *seen[i], rows[i]);
       remove_strangers(region, *seen[i], rows[i], rows);
       prune_terminated(region, rows[i], region.clock.now() - options_.keep_terminated);
+      note_boot_touches(region, rows[i].running());
       if (!options_.network_ready) return;
       for (const auto& vpc_id : vpcs_with_guests(region)) options_.network_ready(region, vpc_id);
     });

@@ -10,7 +10,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { consoleOutput, ssh, sshOutput, waitForSsh } from './guest.ts';
 import { output } from './processes.ts';
-import { ec2, kilnOutput, noGuests, scratch } from './region.ts';
+import { daemonLog, ec2, kilnOutput, noGuests, scratch } from './region.ts';
 import { baseDisk, imageNamed, launch, terminate, terminateLaunched, uniqueName, userKey, waitForImage, waitForInstance } from './things.ts';
 import { waitFor } from './wait.ts';
 
@@ -40,6 +40,16 @@ describe('guests', { skip: noGuests }, () => {
       const text = await consoleOutput(first.InstanceId!);
       return text.includes(`KILN instance-id ${first.InstanceId}`) && text.includes('USERDATA-RAN');
     });
+  });
+
+  test('what an image\'s first launches read is noted, and brought near at the next one', async () => {
+    const learned = new RegExp(`${first.ImageId}: i-[0-9a-f]+ read \\d+ chunks until it had booted`);
+    // The guest has read nothing new for 15 s then, or 120 s have passed.
+    await waitFor('the boot of an instance being noted', 200, () => learned.test(daemonLog()));
+    const [next] = await launch({ KeyName: (await userKey()).name });
+    await waitForSsh(await waitForInstance(next!.InstanceId));
+    assert.doesNotMatch(daemonLog(), /no boot trace is replayed/);
+    await terminate([next!.InstanceId!]);
   });
 
   test('an image of a running guest has what was written, and two instances of it have it as well', async () => {

@@ -22,6 +22,8 @@ class NoVolumes final : public blocks::VolumeService {
   base::Status rebase(const blocks::RebaseVolume&) override { return no(); }
   base::Status resize(const std::string&, std::uint64_t) override { return no(); }
   base::Result<std::vector<blocks::VolumeStats>> stats() override { return std::vector<blocks::VolumeStats>{}; }
+  base::Result<blocks::LaunchTouches> launch_touches(const std::string&) override { return blocks::LaunchTouches{}; }
+  base::Status prefetch(const blocks::PrefetchVolume&) override { return {}; }
 
  private:
   static base::Error no() { return {base::Fault::not_found, "\xff\n\"no\""}; }
