@@ -187,6 +187,8 @@ void add_disks(Txn& txn, Region& region, const catalog::Instance& instance, cons
     wanted.encrypted = device.encrypted;
     wanted.iops = device.iops;
     wanted.throughput = device.throughput;
+    const auto asked = std::ranges::find(request.devices, device.device_name, &LaunchDevice::device_name);
+    if (asked != request.devices.end()) wanted.initialization_rate = asked->initialization_rate;
     add_volume(txn, region, wanted);
     catalog::insert(txn, catalog::Attachment{.region = region.name,
                                              .volume_id = wanted.id,

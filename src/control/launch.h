@@ -29,6 +29,7 @@ struct LaunchDevice {
   std::optional<bool> delete_on_termination;
   std::optional<bool> encrypted;
   std::optional<int> iops, throughput;
+  std::optional<int> initialization_rate;  // of the volume, never of the image
 };
 
 struct Launch {

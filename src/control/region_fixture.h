@@ -65,6 +65,7 @@ class RegionFixture {
   RegionFixture(const RegionFixture&) = delete;
   RegionFixture& operator=(const RegionFixture&) = delete;
 
+  blocks::Store& served_store() { return *served_store_; }  // of the disk servers
   Region& region() { return *regions_->all().front(); }
   Regions& regions() { return *regions_; }
   hypervisor::FakeHost& host() { return host_; }

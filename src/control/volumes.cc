@@ -67,6 +67,15 @@ void check_type(const VolumeRequest& what, std::int64_t size_gib) {
     throw ApiError("InvalidParameterValue", "Throughput of " + std::to_string(*what.throughput) +
                                                 " MiB/s is out of range for gp3 volumes: 125 to 2000");
   }
+  if (what.initialization_rate && what.snapshot_id.empty()) {
+    throw ApiError("InvalidParameterCombination",
+                   "The parameter volumeInitializationRate is supported only for volumes created from snapshots.");
+  }
+  if (what.initialization_rate && (*what.initialization_rate < 100 || *what.initialization_rate > 300)) {
+    throw ApiError("InvalidParameterValue", "Volume initialization rate of " +
+                                                std::to_string(*what.initialization_rate) +
+                                                " MiB/s is out of range: 100 to 300");
+  }
 }
 
 catalog::Snapshot granted_snapshot(catalog::Txn& txn, Region& region, const VolumeRequest& what) {
@@ -138,7 +147,8 @@ Volume add_volume(catalog::Txn& txn, Region& region, const VolumeRequest& what) 
                 .iops = what.iops,
                 .throughput = what.throughput,
                 .epoch = 1,
-                .created = region.clock.now()};
+                .created = region.clock.now(),
+                .initialization_rate = what.initialization_rate};
   catalog::Root root{.region = region.name, .kind = "volume", .owner = volume.id, .digest = base::Digest{}.hex()};
   if (what.snapshot_id.empty()) {
     if (volume.size_gib == 0) {

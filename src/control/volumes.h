@@ -36,6 +36,7 @@ struct VolumeRequest {
   std::string volume_type = "gp3";
   bool encrypted = false;
   std::optional<int> iops = {}, throughput = {};
+  std::optional<int> initialization_rate = {};  // MiB/s, 100 to 300, of a volume made from a snapshot
 };
 
 // Inserts the row, in state creating, and its root. Throws InvalidSnapshot.NotFound, IncorrectState for a snapshot that

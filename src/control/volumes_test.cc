@@ -41,6 +41,13 @@ TEST(Volumes, what_cannot_be_made_is_refused_as_aws_does) {
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 1, .volume_type = "st1"}), "InvalidParameterValue");
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 4, .volume_type = "io1"}), "MissingParameter");
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 1, .encrypted = true}), "UnsupportedOperation");
+  EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 1, .initialization_rate = 100}),
+            "InvalidParameterCombination");
+  for (const int rate : {99, 301, 0, -1}) {
+    EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .snapshot_id = made.snapshot_id, .initialization_rate = rate}),
+              "InvalidParameterValue")
+        << rate;
+  }
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .snapshot_id = "snap-0123456789abcdef0"}),
             "InvalidSnapshot.NotFound");
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .snapshot_id = "vol-1"}), "InvalidParameterValue");

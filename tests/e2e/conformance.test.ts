@@ -8,6 +8,8 @@ import type { Model, NameOf, Served, Shape } from './model.ts';
 
 // Members of ours that the model lacks or has of another kind, each with its reason.
 const KNOWN = new Map<string, string>([
+  ['DescribeImages response.imagesSet[].blockDeviceMapping[].ebs.volumeInitializationRate is not in the model',
+    'one shape serves launches and images; it is of launches, and never set in an answer'],
   ['CreateSecurityGroup response.return is not in the model', 'EC2 answers it beside groupId: see its API reference'],
   ['ListSnapshotBlocks response.Blocks[].Checksum is not in the model', 'other clients ignore it; a Kiln that copies asks for nothing it has'],
   ['ModifyInstanceAttribute request.UserData.Value is not of kind text', 'stays in the base64 in which blobs travel'],

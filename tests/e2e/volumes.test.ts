@@ -29,6 +29,11 @@ describe('volumes', () => {
     ]);
     assert.equal((await waitForVolume(made.VolumeId)).SnapshotId, SnapshotId);
     await ec2().send(new DeleteVolumeCommand({ VolumeId: made.VolumeId }));
+    const fetched = await ec2().send(new CreateVolumeCommand({ AvailabilityZone: zone, SnapshotId, VolumeInitializationRate: 200 }));
+    assert.equal((await waitForVolume(fetched.VolumeId!)).VolumeInitializationRate, 200);
+    await ec2().send(new DeleteVolumeCommand({ VolumeId: fetched.VolumeId! }));
+    await assertRefused(
+      ec2().send(new CreateVolumeCommand({ AvailabilityZone: zone, SnapshotId, VolumeInitializationRate: 20 })), 'InvalidParameterValue');
     const large = await ec2().send(new CreateVolumeCommand({ AvailabilityZone: zone, Size: 0, SnapshotId })).catch((e) => e);
     assert.equal(large.name, 'InvalidParameterValue');
   });

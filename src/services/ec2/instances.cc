@@ -184,6 +184,7 @@ control::LaunchDevice to_device(const BlockDeviceMapping& mapping) {
   device.encrypted = ebs.encrypted;
   device.iops = ebs.iops;
   device.throughput = ebs.throughput;
+  device.initialization_rate = ebs.volume_initialization_rate;
   return device;
 }
 

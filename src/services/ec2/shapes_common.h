@@ -39,6 +39,7 @@ struct EbsBlockDevice {
   std::optional<std::string> kms_key_id;
   std::optional<int> iops;
   std::optional<int> throughput;
+  std::optional<int> volume_initialization_rate;
 };
 
 // Of images and of launches, in both directions.
@@ -67,6 +68,6 @@ KILN_WIRE(kiln::services::ec2::Tag, key, value)
 KILN_WIRE(kiln::services::ec2::TagSpecification, resource_type, tag)
 KILN_WIRE(kiln::services::ec2::Done, return_)
 KILN_WIRE(kiln::services::ec2::EbsBlockDevice, snapshot_id, volume_size, volume_type, delete_on_termination, encrypted,
-          kms_key_id, iops, throughput)
+          kms_key_id, iops, throughput, volume_initialization_rate)
 KILN_WIRE(kiln::services::ec2::BlockDeviceMapping, device_name, virtual_name, ebs, no_device)
 KILN_WIRE(kiln::services::ec2::StateReason, code, message)

@@ -14,7 +14,7 @@ struct CreateVolumeRequest {
   std::string snapshot_id, volume_type;
   std::optional<bool> encrypted;
   std::string kms_key_id;
-  std::optional<int> iops, throughput;
+  std::optional<int> iops, throughput, volume_initialization_rate;
   std::optional<bool> multi_attach_enabled;
   std::vector<TagSpecification> tag_specification;
 };
@@ -34,7 +34,7 @@ struct Volume {
   std::vector<VolumeAttachment> attachment_set;
   bool encrypted = false;
   std::string volume_type;
-  std::optional<int> iops, throughput;
+  std::optional<int> iops, throughput, volume_initialization_rate;
   bool multi_attach_enabled = false;
   std::vector<Tag> tag_set;
 };
@@ -58,11 +58,13 @@ struct DeleteVolumeRequest {
 }  // namespace kiln::services::ec2
 
 KILN_WIRE(kiln::services::ec2::CreateVolumeRequest, availability_zone, availability_zone_id, size, snapshot_id,
-          volume_type, encrypted, kms_key_id, iops, throughput, multi_attach_enabled, tag_specification)
+          volume_type, encrypted, kms_key_id, iops, throughput, volume_initialization_rate, multi_attach_enabled,
+          tag_specification)
 KILN_WIRE(kiln::services::ec2::VolumeAttachment, volume_id, instance_id, device, status, attach_time,
           delete_on_termination)
 KILN_WIRE(kiln::services::ec2::Volume, volume_id, size, snapshot_id, availability_zone, status, create_time,
-          attachment_set, encrypted, volume_type, iops, throughput, multi_attach_enabled, tag_set)
+          attachment_set, encrypted, volume_type, iops, throughput, volume_initialization_rate, multi_attach_enabled,
+          tag_set)
 KILN_WIRE(kiln::services::ec2::DescribeVolumesRequest, volume_id, filter, max_results, next_token)
 KILN_WIRE(kiln::services::ec2::DescribeVolumesResponse, volume_set, next_token)
 KILN_WIRE(kiln::services::ec2::DeleteVolumeRequest, volume_id)
@@ -84,6 +86,7 @@ Volume to_shape(const control::VolumeDetails& details) {
                .volume_type = row.volume_type,
                .iops = row.iops,
                .throughput = row.throughput,
+               .volume_initialization_rate = row.initialization_rate,
                .tag_set = ec2::to_shape(details.tags)};
   if (const auto& attachment = details.attachment) {
     shape.attachment_set.push_back({.volume_id = row.id,
@@ -137,7 +140,8 @@ Volume create_volume(Call& call, const CreateVolumeRequest& request) {
                                          .volume_type = request.volume_type,
                                          .encrypted = request.encrypted.value_or(false) || !request.kms_key_id.empty(),
                                          .iops = request.iops,
-                                         .throughput = request.throughput},
+                                         .throughput = request.throughput,
+                                         .initialization_rate = request.volume_initialization_rate},
                               .tags = tags_for(request.tag_specification, "volume", {"volume"}),
                               .client_token = call.client_token});
   return to_shape(control::describe_volumes(call.region, call.principal, {made.id}).at(0));

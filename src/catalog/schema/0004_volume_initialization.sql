@@ -1,0 +1,3 @@
+-- volumes.h
+
+ALTER TABLE volume ADD COLUMN initialization_rate BIGINT;
