@@ -16,9 +16,11 @@ using base::Result;
 using base::Status;
 
 constexpr std::string_view digests_name = "digests";
-// How long a put waits for another one of the same block, and seal() for those in flight: each is one write and one
-// sync that it shares.
-constexpr auto most_wait = std::chrono::seconds(60);
+// How long a put waits for another one of the same block, which is one write and a sync that it shares, and for a
+// completion, which may have to read every block: then its client tries again, and its thread is free for others.
+constexpr auto most_wait_of_a_put = std::chrono::seconds(3);
+// How long seal() waits for the puts in flight, and for another completion.
+constexpr auto most_wait_of_a_seal = std::chrono::seconds(30);
 
 Error ended() { return {Fault::fenced, "the writing has ended"}; }
 
@@ -29,9 +31,12 @@ class SnapshotHead::Put {
  public:
   Put(SnapshotHead& head, std::uint64_t index) : head_(head), index_(index) {
     const base::Lock lock(head.mutex_);
-    const auto free = [&] { return head.ended_ || (!head.gated_ && !head.in_flight_.contains(index)); };
-    if (!head.changed_.wait_for(head.mutex_, most_wait, free)) {
-      admitted_ = Error(Fault::busy, "block " + std::to_string(index) + " is being written");
+    const auto free = [&]() KILN_REQUIRES(head.mutex_) {
+      return head.ended_ || (!head.gated_ && !head.in_flight_.contains(index));
+    };
+    if (!head.changed_.wait_for(head.mutex_, most_wait_of_a_put, free)) {
+      admitted_ =
+          Error(Fault::busy, "block " + std::to_string(index) + " is being written, or all are being completed");
     } else if (head.ended_) {
       admitted_ = ended();
     } else {
@@ -127,11 +132,12 @@ Status SnapshotHead::put(std::uint64_t index, std::span<const std::byte> bytes, 
 
 Status SnapshotHead::close_gate() {
   const base::Lock lock(mutex_);
-  const auto open = [&] { return ended_ || !gated_; };
-  if (!changed_.wait_for(mutex_, most_wait, open)) return Error(Fault::busy, "it is being completed");
+  const auto open = [&]() KILN_REQUIRES(mutex_) { return ended_ || !gated_; };
+  if (!changed_.wait_for(mutex_, most_wait_of_a_seal, open)) return Error(Fault::busy, "it is being completed");
   if (ended_ && !sealed_) return ended();
   gated_ = true;
-  if (changed_.wait_for(mutex_, most_wait, [&] { return in_flight_.empty(); })) return {};
+  if (changed_.wait_for(mutex_, most_wait_of_a_seal, [&]() KILN_REQUIRES(mutex_) { return in_flight_.empty(); }))
+    return {};
   gated_ = false;
   changed_.notify_all();
   return Error(Fault::busy, std::to_string(in_flight_.size()) + " blocks are being written");

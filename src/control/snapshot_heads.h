@@ -40,7 +40,7 @@ class SnapshotHead {
   base::Status open(const blocks::NewVolume& what);
 
   // The whole block is durable when it returns, in place of what was written there before. fenced: the writing has
-  // ended.
+  // ended. busy: trying again helps.
   base::Status put(std::uint64_t index, std::span<const std::byte> bytes, const base::Digest& digest);
 
   struct Expected {

@@ -143,6 +143,18 @@ blocks::NewVolume head_of(catalog::Txn& txn, const Region& region, const Snapsho
           .base = {.root = *digest, .size_bytes = static_cast<std::uint64_t>(root->size_bytes)}};
 }
 
+[[noreturn]] void refuse_failure(const std::string& id, const base::Error& error) {
+  if (error.fault() == Fault::fenced) {
+    refuse_ebs("The snapshot '" + id + "' takes no blocks: " + error.message() + ".", "INVALID_SNAPSHOT_ID");
+  }
+  if (error.fault() == Fault::busy) {
+    throw ApiError("RequestThrottledException", "The snapshot '" + id + "' is busy: " + error.message() + ".", 400,
+                   "RESOURCE_LEVEL_THROTTLE");
+  }
+  if (error.fault() == Fault::invalid) refuse_ebs(error.message(), "INVALID_PARAMETER_VALUE");
+  throw std::runtime_error("writing " + id + ": " + error.message());
+}
+
 // The caller has read the rows. They are read again with the head at hand, since one that is not open may be that of a
 // snapshot whose writing has just ended (snapshot_heads.h).
 std::shared_ptr<SnapshotHead> open_head(Region& region, const Principal& caller, const std::string& id) {
@@ -158,17 +170,8 @@ std::shared_ptr<SnapshotHead> open_head(Region& region, const Principal& caller,
     region.snapshot_heads.forget(id, head);
     throw;
   }
-  if (auto opened = head->open(what); !opened)
-    throw std::runtime_error("opening " + id + ": " + opened.error().message());
+  if (auto opened = head->open(what); !opened) refuse_failure(id, opened.error());
   return head;
-}
-
-[[noreturn]] void refuse_failure(const std::string& id, const base::Error& error) {
-  if (error.fault() == Fault::fenced) {
-    refuse_ebs("The snapshot '" + id + "' takes no blocks: " + error.message() + ".", "INVALID_SNAPSHOT_ID");
-  }
-  if (error.fault() == Fault::invalid) refuse_ebs(error.message(), "INVALID_PARAMETER_VALUE");
-  throw std::runtime_error("writing " + id + ": " + error.message());
 }
 
 // --- jobs

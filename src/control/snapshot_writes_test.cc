@@ -258,6 +258,24 @@ TEST(SnapshotWrites, what_is_refused_changes_nothing) {
   EXPECT_EQ(state(world, other), "pending");
 }
 
+TEST(SnapshotWrites, a_head_that_somebody_holds_is_asked_for_again) {
+  Fixture world;
+  const auto id = start(world);
+  put(world, id, 1, block(1));
+  world.restart();
+  {
+    const auto held = blocks::Volume::open(world.region().files, world.region().snapshot_heads.directory_of(id),
+                                           world.region().store, {});
+    ASSERT_TRUE(held);
+    EXPECT_EQ(refusal_of([&] { put(world, id, 2, block(2)); }), "RequestThrottledException");
+    EXPECT_EQ(refusal_of([&] { complete(world, id, 1); }), "RequestThrottledException");
+  }
+  put(world, id, 2, block(2));
+  complete(world, id, 2);
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(read(world, id, 2), block(2));
+}
+
 TEST(SnapshotWrites, one_that_is_not_completed_in_time_is_an_error_and_its_space_is_free) {
   Fixture world;
   const auto slow = start(world), patient = start(world, {.size_gib = 1, .timeout_minutes = 120});
