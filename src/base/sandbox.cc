@@ -167,6 +167,8 @@ class Plan {
     limit(RLIMIT_AS, what_.memory_bytes);
     limit(RLIMIT_CPU, static_cast<std::uint64_t>(what_.cpu.count()));
     limit(RLIMIT_FSIZE, what_.file_bytes);
+    // A thread reserves this much address space for its stack, of which there is little.
+    limit(RLIMIT_STACK, 2 << 20);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_NOFILE, 64);
     for (int capability = 0; capability <= CAP_LAST_CAP; ++capability) {
@@ -197,8 +199,9 @@ class Plan {
   std::vector<std::pair<std::string, std::string>> links_;
   std::string inside_;                    // the program's path without its first slash
   std::vector<std::string> directories_;  // above it
-  char path_[24] = "PATH=/usr/bin", language_[16] = "LC_ALL=C";
-  char* environment_[3] = {path_, language_, nullptr};
+  // One arena: the C library reserves 64 MiB of address space for each thread's own.
+  char path_[24] = "PATH=/usr/bin", language_[16] = "LC_ALL=C", arenas_[24] = "MALLOC_ARENA_MAX=1";
+  char* environment_[4] = {path_, language_, arenas_, nullptr};
 };
 
 pid_t start(const Plan& plan, int input, int output) {

@@ -79,6 +79,14 @@ TEST(Sandbox, limits_of_memory_time_and_length_hold) {
   EXPECT_EQ(inside({"awk", "BEGIN { while (1); }"}, {.cpu = std::chrono::seconds(1)}).exit_code, 128 + SIGKILL);
 }
 
+// qemu-img starts up to 64 threads, whose stacks and arenas would fill a GiB of address space.
+TEST(Sandbox, threads_fit_into_the_memory) {
+  const auto made = inside({"env"}).output;
+  EXPECT_NE(made.find("MALLOC_ARENA_MAX=1\n"), std::string::npos) << made;
+  const auto limits = inside({"grep", "stack", "/proc/self/limits"}).output;
+  EXPECT_NE(limits.find("2097152"), std::string::npos) << limits;
+}
+
 TEST(Sandbox, it_ends_at_its_deadline_and_when_it_is_told_to) {
   EXPECT_TRUE(inside({"sleep", "1000"}, {.limit = std::chrono::milliseconds(100)}).timed_out);
   int asked = 0;

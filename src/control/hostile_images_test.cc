@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -11,6 +12,7 @@
 
 #include "base/api_error.h"
 #include "base/process.h"
+#include "base/sandbox.h"
 #include "catalog/blocks.h"
 #include "control/region_fixture.h"
 #include "images/samples_testing.h"
@@ -194,6 +196,26 @@ TEST(HostileImages, a_bomb_is_defused_before_or_while_it_is_converted) {
   EXPECT_NE(long_bomb.why.find("becomes more than"), std::string::npos) << long_bomb.why;
   EXPECT_LE(long_bomb.took, most_time);
   EXPECT_LE(long_bomb.memory, most_memory);
+}
+
+// Should the inspector ever let a name through, there is nothing by that name where the converter is.
+TEST(HostileImages, a_converter_that_follows_a_name_finds_nothing) {
+  Fixture world;
+  const auto file = world.directory() / "backed.qcow2";
+  const auto made = base::run(
+      {.arguments = {"qemu-img", "create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", file.string()}},
+      std::chrono::seconds(60));
+  ASSERT_EQ(made.exit_code, 0) << made.output;
+  ASSERT_EQ(::chmod(file.c_str(), 0444), 0);
+  const base::Fd backed(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  const auto out = world.file(Bytes(4096));
+  ASSERT_EQ(::fchmod(out.get(), 0666), 0);
+  const auto ended = base::run_sandboxed({.program = "/usr/bin/qemu-img",
+                                          .arguments = {"convert", "-n", "-f", "qcow2", "-O", "raw", "/image", "/out"},
+                                          .files = {{backed.get(), "image"}, {out.get(), "out"}},
+                                          .file_bytes = mib});
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_NE(ended.output.find("Could not open '/etc/passwd'"), std::string::npos) << ended.output;
 }
 
 }  // namespace
