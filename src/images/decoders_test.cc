@@ -84,7 +84,7 @@ TEST(Decoders, damaged_vhdx_files_are_refused_or_are_as_large_as_they_say) {
   base::append(input, std::span(parts.metadata).first(1024));
   base::append(input, std::span(parts.metadata).subspan(65536, 64));
   base::append(input, parts.blocks);
-  run(fuzz_images_vhdx, input, {0, 512, 1536, 2560}, 500);
+  run(fuzz_images_vhdx, input, {0, 512, 1536, 2560}, 2000);
 }
 
 TEST(Decoders, damaged_archives_are_refused_or_hold_the_disk_that_they_name) {
