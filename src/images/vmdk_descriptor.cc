@@ -16,6 +16,8 @@ using base::Status;
 constexpr std::array<std::string_view, 6> known_keys{"version",   "encoding",   "CID",
                                                      "parentCID", "createType", "isNativeSnapshot"};
 
+constexpr std::size_t most_leftover_bytes = 8;
+
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) text.remove_suffix(1);
@@ -88,7 +90,9 @@ Status read_setting(std::string_view line, VmdkDescriptor& into) {
 
 Result<VmdkDescriptor> parse_vmdk_descriptor(std::string_view text) {
   const auto end = std::min(text.find('\0'), text.size());
-  if (text.find_first_not_of('\0', end) != std::string_view::npos) {
+  // QEMU writes a new CID, without leading zeros, over an old one, and leaves of a text that became shorter what was its
+  // end: at most 7 bytes, in which nothing can be named.
+  if (text.find_first_not_of('\0', std::min(end + most_leftover_bytes, text.size())) != std::string_view::npos) {
     return refused("the VMDK hides something behind its descriptor");
   }
   text = text.substr(0, end);

@@ -67,6 +67,14 @@ TEST(Vmdk, nothing_hides_behind_or_in_the_descriptor) {
   auto file = vmdk();
   put_text(file, 512 + 3000, "parentFileNameHint=\"/etc/shadow\"");
   EXPECT_EQ(verdict(file), "unsupported: the VMDK hides something behind its descriptor");
+  // What QEMU leaves of a longer descriptor when it writes a shorter CID into it.
+  const auto end = 512 + vmdk_descriptor().size();
+  file = vmdk();
+  put_text(file, end + 1, "\"\n");
+  put_text(file, end + 7, "\n");
+  EXPECT_EQ(verdict(file), "ok");
+  put_text(file, end + 8, "\n");
+  EXPECT_EQ(verdict(file), "unsupported: the VMDK hides something behind its descriptor");
   EXPECT_EQ(with_line("ddb.x = \"\x01\""), "unsupported: the VMDK has a line that is not text");
   EXPECT_EQ(verdict(vmdk("")), "invalid: the VMDK has no descriptor");
   EXPECT_EQ(with(28, 8, 2), "unsupported: the VMDK does not have its descriptor where a disk in one file has it");
