@@ -90,8 +90,8 @@ Status read_setting(std::string_view line, VmdkDescriptor& into) {
 
 Result<VmdkDescriptor> parse_vmdk_descriptor(std::string_view text) {
   const auto end = std::min(text.find('\0'), text.size());
-  // QEMU writes a new CID, without leading zeros, over an old one, and leaves of a text that became shorter what was its
-  // end: at most 7 bytes, in which nothing can be named.
+  // QEMU writes a new CID, without leading zeros, over an old one, and leaves of a text that became shorter what was
+  // its end: at most 7 bytes, in which nothing can be named.
   if (text.find_first_not_of('\0', std::min(end + most_leftover_bytes, text.size())) != std::string_view::npos) {
     return refused("the VMDK hides something behind its descriptor");
   }
