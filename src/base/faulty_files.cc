@@ -285,11 +285,11 @@ class FaultyFiles::Handle final : public File {
   static Change written(std::uint64_t offset, std::span<const std::byte> bytes) {
     return {.kind = Change::Kind::write, .offset = offset, .length = 0, .bytes = Bytes(bytes.begin(), bytes.end())};
   }
-  Status alive() const {
+  Status alive() const KILN_REQUIRES(files_.mutex_) {
     if (files_.life_ != life_) return Error(Fault::io, path_ + ": was open before a crash");
     return files_.begin_look(path_);
   }
-  Status may_change() const {
+  Status may_change() const KILN_REQUIRES(files_.mutex_) {
     if (files_.life_ != life_) return Error(Fault::io, path_ + ": was open before a crash");
     if (!writable_) return Error::from_errno("change " + path_, EBADF);
     return {};

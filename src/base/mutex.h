@@ -15,6 +15,8 @@
 #endif
 #define KILN_GUARDED_BY(x) KILN_THREAD_ATTRIBUTE(guarded_by(x))
 #define KILN_REQUIRES(...) KILN_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))
+// Of a function whose locks are more than the analysis follows: a list of them, say.
+#define KILN_NOT_ANALYSED KILN_THREAD_ATTRIBUTE(no_thread_safety_analysis)
 
 namespace kiln::base {
 

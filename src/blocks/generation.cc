@@ -103,7 +103,7 @@ Status Generation::record(UnitRange range, UnitState state) {
 Status Generation::sync() {
   base::Lock lock(sync_mutex_);
   const auto mine = ++arrived_;
-  sync_ended_.wait(sync_mutex_, [&] { return covered_ >= mine || !syncing_; });
+  sync_ended_.wait(sync_mutex_, [&]() KILN_REQUIRES(sync_mutex_) { return covered_ >= mine || !syncing_; });
   if (covered_ >= mine || !outcome_.ok()) return outcome_;
   syncing_ = true;
   // Everything that was acknowledged to a caller who has arrived is in the files by now.

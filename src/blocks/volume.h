@@ -109,7 +109,7 @@ class Volume {
     std::string snapshot;
   };
   // Cuts all of them at one point in time and answers; finish_seal() of each makes it durable (a flush does that too).
-  static base::Result<std::vector<SealedVolume>> seal(std::span<const Cut> cuts);
+  static base::Result<std::vector<SealedVolume>> seal(std::span<const Cut> cuts) KILN_NOT_ANALYSED;
   base::Status finish_seal();
   // Success when the cut is durable; not_found when there is none, as after a host crash that lost it.
   base::Status sealed(const std::string& snapshot);
@@ -126,8 +126,8 @@ class Volume {
   Volume(base::Files& files, base::Path directory, DiskSource& source, const VolumeOptions& options, VolumeFile file,
          std::unique_ptr<base::File> lock);
   base::Status load();
-  base::Status checkpoint(std::shared_ptr<Generation>& generation);
-  void remove_strays();
+  base::Status checkpoint(std::shared_ptr<Generation>& generation) KILN_REQUIRES(meta_mutex_);
+  void remove_strays() KILN_REQUIRES(meta_mutex_);
 
   base::Status check_range(base::Extent range, bool writing);
   base::Status admits(base::Extent range, bool writing) KILN_REQUIRES(mutex_);
@@ -142,15 +142,15 @@ class Volume {
   base::Status make_durable();
   base::Status fail(const base::Error& error);
 
-  base::Status replace_file(VolumeFile file);
-  base::Status prepare_next();
+  base::Status replace_file(VolumeFile file) KILN_REQUIRES(meta_mutex_);
+  base::Status prepare_next() KILN_REQUIRES(meta_mutex_);
   base::Result<std::vector<GenerationEntry>> drop_generations(std::uint64_t generation, const DiskId& base);
-  base::Status finish_seal_locked();
+  base::Status finish_seal_locked() KILN_REQUIRES(meta_mutex_);
   base::Status drain(std::chrono::steady_clock::time_point deadline);
   void open_gate();
-  SealedVolume switch_generation(const std::string& snapshot);
+  SealedVolume switch_generation(const std::string& snapshot) KILN_REQUIRES(meta_mutex_);
   const GenerationEntry* cut_named(const std::string& snapshot) KILN_REQUIRES(meta_mutex_);
-  static base::Status cut_now(std::span<const Cut> cuts, std::vector<SealedVolume>& made);
+  static base::Status cut_now(std::span<const Cut> cuts, std::vector<SealedVolume>& made) KILN_NOT_ANALYSED;
 
   base::Files& files_;
   const base::Path directory_;

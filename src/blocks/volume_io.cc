@@ -54,7 +54,8 @@ class Volume::InFlight {
     base::Lock lock(volume_.mutex_);
     admitted_ = volume_.admits(range, true);
     if (!admitted_ || range.length == 0) return;
-    volume_.changed_.wait(volume_.mutex_, [&] { return volume_.closed_ || (!volume_.gated_ && free()); });
+    volume_.changed_.wait(
+        volume_.mutex_, [&]() KILN_REQUIRES(volume_.mutex_) { return volume_.closed_ || (!volume_.gated_ && free()); });
     admitted_ = volume_.admits(range, true);  // it may have failed or been closed meanwhile
     if (!admitted_) return;
     volume_.in_flight_.push_back(units_);
@@ -77,7 +78,7 @@ class Volume::InFlight {
   Generation& generation() { return *generation_; }
 
  private:
-  bool free() const {
+  bool free() const KILN_REQUIRES(volume_.mutex_) {
     return std::none_of(volume_.in_flight_.begin(), volume_.in_flight_.end(), [&](const UnitRange& other) {
       return units_.first < other.end() && other.first < units_.end();
     });

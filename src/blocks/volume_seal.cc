@@ -41,7 +41,7 @@ Status check_space(base::Files& files, const base::Path& directory) {
 
 }  // namespace
 
-// Creates the generation that takes the writes after the next cut. meta_mutex_ is held.
+// Creates the generation that takes the writes after the next cut.
 Status Volume::prepare_next() {
   if (next_) return {};
   auto file = file_;
@@ -66,7 +66,7 @@ Status Volume::prepare_cut() {
 Status Volume::drain(std::chrono::steady_clock::time_point deadline) {
   base::Lock lock(mutex_);
   const auto left = std::max(deadline - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration::zero());
-  if (changed_.wait_for(mutex_, left, [&] { return in_flight_.empty(); })) return {};
+  if (changed_.wait_for(mutex_, left, [&]() KILN_REQUIRES(mutex_) { return in_flight_.empty(); })) return {};
   return Error(Fault::busy, name_ + ": " + std::to_string(in_flight_.size()) + " writes did not end in time");
 }
 
@@ -76,7 +76,7 @@ void Volume::open_gate() {
   changed_.notify_all();
 }
 
-// The point in time of the cut. Its gate is closed and nothing is in flight; meta_mutex_ is held.
+// The point in time of the cut. Its gate is closed and nothing is in flight.
 SealedVolume Volume::switch_generation(const std::string& snapshot) {
   base::Lock lock(mutex_);
   const auto cut = layers_.front()->number();
@@ -162,7 +162,6 @@ Status Volume::finish_seal() {
   return finish_seal_locked();
 }
 
-// meta_mutex_ is held.
 Status Volume::finish_seal_locked() {
   std::shared_ptr<Generation> cut;
   VolumeFile file = file_;

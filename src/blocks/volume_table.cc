@@ -207,7 +207,7 @@ void VolumeTable::finish_until_stopped() {
     std::vector<std::shared_ptr<Volume>> volumes;
     {
       base::Lock lock(mutex_);
-      work_.wait(mutex_, [&] { return stopping_ || !to_finish_.empty(); });
+      work_.wait(mutex_, [&]() KILN_REQUIRES(mutex_) { return stopping_ || !to_finish_.empty(); });
       if (stopping_) return;
       volumes.swap(to_finish_);
     }

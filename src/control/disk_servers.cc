@@ -38,8 +38,9 @@ class HostDiskServers::Turn {
   Turn(HostDiskServers& servers, const std::string& instance_id) : servers_(servers), instance_id_(instance_id) {
     const base::Lock lock(servers_.mutex_);
     // Longer than a server may take to start, or to end before it is killed.
-    const bool free = servers_.changed_.wait_for(servers_.mutex_, std::chrono::seconds(60),
-                                                 [&] { return !servers_.changing_.contains(instance_id_); });
+    const bool free = servers_.changed_.wait_for(
+        servers_.mutex_, std::chrono::seconds(60),
+        [&]() KILN_REQUIRES(servers_.mutex_) { return !servers_.changing_.contains(instance_id_); });
     if (!free) throw hypervisor::HostError("the disk server of " + instance_id_ + " is being started or stopped");
     servers_.changing_.insert(instance_id_);
   }
