@@ -40,6 +40,9 @@ class Prefetcher::Run {
     thread_.join();
   }
   bool done() const { return done_; }
+  bool is_of(const DiskId& disk, const std::vector<std::uint64_t>& chunks, std::uint64_t bytes_per_second) const {
+    return disk_ == disk && chunks_ == chunks && bytes_per_second_ == bytes_per_second;
+  }
 
  private:
   void run() {
@@ -79,13 +82,18 @@ class Prefetcher::Run {
     for (auto& helper : helpers) helper.join();
   }
 
-  void bring_batches() {
+  // Each thread's outermost call: what left it would end the process, and with it the disks of a guest.
+  void bring_batches() noexcept {
     lower_priority();
-    for (auto next = next_batch_++; next < batches_.size() && wait_for_turn(batches_[next].size());
-         next = next_batch_++) {
-      if (const auto brought = source_.bring(batches_[next]); !brought) {
-        base::log_debug("blocks", "prefetch: {}", brought.error().message());
+    try {
+      for (auto next = next_batch_++; next < batches_.size() && wait_for_turn(batches_[next].size());
+           next = next_batch_++) {
+        if (const auto brought = source_.bring(batches_[next]); !brought) {
+          base::log_debug("blocks", "prefetch: {}", brought.error().message());
+        }
       }
+    } catch (const std::bad_alloc&) {
+      base::log_warning("blocks", "out of memory while chunks are prefetched");
     }
   }
 
@@ -124,6 +132,7 @@ Prefetcher::~Prefetcher() = default;
 void Prefetcher::start(const DiskId& disk, std::vector<std::uint64_t> chunks, std::uint64_t bytes_per_second) {
   base::Lock lock(mutex_);
   std::erase_if(runs_, [](const auto& run) { return run->done(); });
+  if (std::ranges::any_of(runs_, [&](const auto& run) { return run->is_of(disk, chunks, bytes_per_second); })) return;
   try {
     runs_.push_back(std::make_unique<Run>(source_, disk, std::move(chunks), bytes_per_second));
   } catch (const std::system_error& failure) {

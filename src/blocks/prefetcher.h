@@ -27,7 +27,7 @@ class Prefetcher {
   Prefetcher& operator=(const Prefetcher&) = delete;
 
   // In this order, or all of the disk when chunks is empty; bytes_per_second of plaintext, 0 for as fast as it goes.
-  // Returns at once.
+  // Returns at once. What is asked again while it is at it is not begun again: jobs repeat their steps.
   void start(const DiskId& disk, std::vector<std::uint64_t> chunks, std::uint64_t bytes_per_second);
   // How many of the start()s are still at it.
   std::size_t running();

@@ -155,6 +155,32 @@ TEST(Prefetcher, waits_for_many_reads_at_once) {
   source.open();
 }
 
+TEST(Prefetcher, begins_nothing_twice_while_it_is_at_it) {
+  SlowSource source;
+  Prefetcher prefetcher(source);
+  for (int i = 0; i < 10; ++i) prefetcher.start(large, {1, 2, 3}, 0);
+  EXPECT_EQ(prefetcher.running(), 1U);
+  prefetcher.start(large, {1, 2}, 0);
+  EXPECT_EQ(prefetcher.running(), 2U);
+  source.open();
+  ASSERT_TRUE(ends(prefetcher));
+  EXPECT_EQ(source.brought(), 5U);
+}
+
+// A source that has no memory for any chunk.
+class PoorSource final : public DiskSource {
+ public:
+  Result<ChunkId> chunk_id(const DiskId&, std::uint64_t index) override { return base::sha256(std::to_string(index)); }
+  Result<ChunkBytes> chunk(const ChunkId&) override { throw std::bad_alloc(); }
+};
+
+TEST(Prefetcher, gives_up_where_there_is_no_memory_and_the_process_lives) {
+  PoorSource source;
+  Prefetcher prefetcher(source);
+  prefetcher.start(large, {1, 2, 3, 4, 5, 6, 7, 8}, 0);
+  EXPECT_TRUE(ends(prefetcher));
+}
+
 TEST(Prefetcher, stops_a_disk_of_64_tib_when_it_is_destroyed) {
   SlowSource source;
   source.open();

@@ -1,7 +1,6 @@
 // Chunks that are fetched ahead of need: a remote store answers one long read sooner than many short ones.
 
 #include <algorithm>
-#include <numeric>
 
 #include "blocks/store.h"
 
@@ -85,7 +84,8 @@ std::vector<ChunkId> Store::missing_of(std::span<const ChunkId> batch) {
 Status Store::bring(std::span<const ChunkId> batch) {
   auto missing = missing_of(batch);
   if (missing.empty()) return {};
-  const auto turn = slots_ ? slots_->turn(batch.front()) : nullptr;
+  // A chunk alone is loaded once whoever wants it.
+  const auto turn = slots_ && missing.size() > 1 ? slots_->turn(batch.front()) : nullptr;
   if (turn) missing = missing_of(batch);
   const auto ahead = missing.size() > 1 ? read_ahead(missing) : Stretch{};
   Status outcome;

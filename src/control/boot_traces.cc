@@ -54,6 +54,8 @@ void note_boot_touches(Region& region, const std::vector<catalog::Instance>& ins
     const auto volume = disk_to_note(region, instance);
     if (volume.empty()) continue;
     const auto seen = region.disk_servers.of(instance.id)->launch_touches(volume);
+    // One that hangs is waited for until a deadline: not for every guest of it, as the reconciler has other work.
+    if (!seen && seen.error().fault() == base::Fault::io) break;
     if (seen && seen->complete && !seen->touches.empty()) note(region, instance, seen->touches);
   }
 }
