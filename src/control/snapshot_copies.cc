@@ -13,12 +13,17 @@ namespace {
 
 using base::ApiError;
 
-// The row of a source that has just been completed may not know it yet.
-std::int64_t full_bytes_of(Region& region, const catalog::Snapshot& source, const blocks::DiskId& disk) {
-  if (source.full_bytes > 0 || disk.root.is_null()) return source.full_bytes;
-  const auto bytes = blocks::data_bytes(region.store, disk);
-  if (!bytes) throw std::runtime_error("counting " + source.id + ": " + bytes.error().message());
-  return static_cast<std::int64_t>(*bytes);
+// The row of a source that has just been completed may not know it yet. Reads the source's tree, so it is asked before
+// the transaction, which all writers of the catalog wait for.
+base::Result<std::uint64_t> full_bytes_of(Region& region, const Principal& caller, const std::string& source_id) {
+  catalog::Snapshot source;
+  blocks::DiskId disk;
+  region.catalog.read([&](catalog::Txn& txn) {
+    source = snapshot_of(txn, region, caller.account, source_id);
+    disk = snapshot_disk(txn, region, source);
+  });
+  if (source.full_bytes > 0 || disk.root.is_null()) return static_cast<std::uint64_t>(source.full_bytes);
+  return blocks::data_bytes(region.store, disk);
 }
 
 }  // namespace
@@ -31,10 +36,12 @@ SnapshotDetails copy_snapshot(Region& region, const Principal& caller, const New
   if (what.description.size() > 255) {
     throw ApiError("InvalidParameterValue", "The description is longer than 255 characters.");
   }
+  const auto full_bytes = full_bytes_of(region, caller, what.source_snapshot_id);
   const auto id = base::new_id("snap");
   return catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     const auto source = snapshot_of(txn, region, caller.account, what.source_snapshot_id);
     const auto disk = snapshot_disk(txn, region, source);
+    if (!full_bytes) throw std::runtime_error("counting " + source.id + ": " + full_bytes.error().message());
     SnapshotDetails copy;
     copy.snapshot = source;
     copy.snapshot.id = id;
@@ -43,7 +50,7 @@ SnapshotDetails copy_snapshot(Region& region, const Principal& caller, const New
     copy.snapshot.image_id.clear();
     copy.snapshot.description =
         what.description.empty() ? "[Copied " + source.id + " from " + what.source_region + "]" : what.description;
-    copy.snapshot.full_bytes = full_bytes_of(region, source, disk);
+    copy.snapshot.full_bytes = static_cast<std::int64_t>(*full_bytes);
     copy.snapshot.progress = "100%";
     copy.snapshot.started = region.clock.now();
     copy.snapshot.completed = copy.snapshot.started;
