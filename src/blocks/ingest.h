@@ -83,6 +83,11 @@ class Ingest {
   // The content of one chunk: at most chunk_bytes, continued with zeros. The last put of an index counts.
   base::Status put(std::uint64_t chunk_index, std::span<const std::byte> bytes);
   base::Status put_zero(std::uint64_t chunk_index);
+  // The chunk of this id, when the store has a copy of it that may be shared: nothing is read. false: it has to be put.
+  base::Result<bool> put_stored(std::uint64_t chunk_index, const ChunkId& id);
+  // Makes durable what was put so far, in packs that may be short ones. For a session that may be ended early and be
+  // taken over by another; called by the owner when no put() runs.
+  base::Status write_out();
 
   IngestProgress progress() const;
   // The packs that have been begun so far, in whatever state.

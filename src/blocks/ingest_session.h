@@ -1,5 +1,6 @@
 #pragma once
-// The inside of Ingest: the queue, its workers, and what the session knows of ids and packs. Only ingest.cc uses it.
+// The inside of Ingest: the queue, its workers, and what the session knows of ids and packs. Only ingest.cc and
+// ingest_stored.cc use it.
 //
 // One mutex guards everything that the workers share. Hashing, compression, callbacks and the disk run without it.
 
@@ -22,6 +23,8 @@ class Ingest::Session {
 
   base::Status put(std::uint64_t chunk_index, std::span<const std::byte> bytes);
   base::Status put_zero(std::uint64_t chunk_index);
+  base::Result<bool> put_stored(std::uint64_t chunk_index, const ChunkId& id);
+  base::Status write_out();
   base::Result<Ingested> finish(std::uint64_t size_bytes);
   base::Result<Ingested> again();
   void abandon();
