@@ -21,6 +21,8 @@
 
 namespace kiln::control {
 
+class RemoteRegions;
+
 struct Region {
   std::string name;                // us-east-1
   std::vector<std::string> zones;  // us-east-1a, us-east-1b, us-east-1c
@@ -59,9 +61,13 @@ class Regions {
   }
   Region& at(const std::string& name) const;  // of a job's row: throws when the configuration no longer has it
   const std::vector<std::unique_ptr<Region>>& all() const { return regions_; }
+  // Those of other daemons, as sources of copies (source_region.h): said before the regions are used, null without.
+  void set_remotes(const RemoteRegions* remotes) { remotes_ = remotes; }
+  const RemoteRegions* remotes() const { return remotes_; }
 
  private:
   std::vector<std::unique_ptr<Region>> regions_;
+  const RemoteRegions* remotes_ = nullptr;
 };
 
 }  // namespace kiln::control

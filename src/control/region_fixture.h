@@ -10,12 +10,15 @@
 //   const auto image = world.import_disk("base", RegionFixture::pattern(3 << 20, 1));
 //   ASSERT_TRUE(world.settle());
 //
+// With Options::neighbours the daemon serves more regions, each with a store of its own.
+//
 // Code stands in this header because it is for tests of several folders, and no library.
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -23,6 +26,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "base/api_error.h"
 #include "base/fd.h"
@@ -36,6 +40,7 @@
 #include "control/imports.h"
 #include "control/instance_jobs.h"
 #include "control/region.h"
+#include "control/snapshot_copies.h"
 #include "control/snapshot_writes.h"
 #include "control/snapshots.h"
 #include "control/upload_session.h"
@@ -49,7 +54,14 @@ class RegionFixture {
  public:
   using KillPoint = std::function<void(const std::string&)>;
 
-  explicit RegionFixture(KillPoint kill_point = {}) {
+  struct Options {
+    std::vector<std::string> neighbours = {};  // more regions of the same daemon
+    CopyOptions copies = {};
+    const RemoteRegions* remotes = nullptr;
+  };
+
+  explicit RegionFixture(KillPoint kill_point = {}) : RegionFixture(std::move(kill_point), Options{}) {}
+  RegionFixture(KillPoint kill_point, Options options) : options_(std::move(options)) {
     std::string name = (std::filesystem::temp_directory_path() / "kiln-region-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
     directory_ = name;
@@ -67,6 +79,7 @@ class RegionFixture {
 
   blocks::Store& served_store() { return *served_store_; }  // of the disk servers
   Region& region() { return *regions_->all().front(); }
+  Region& neighbour(const std::string& name) { return regions_->at(name); }
   Regions& regions() { return *regions_; }
   hypervisor::FakeHost& host() { return host_; }
   jobs::Runner& runner() { return *runner_; }
@@ -78,7 +91,10 @@ class RegionFixture {
     start(std::move(kill_point));
   }
   // Whether all jobs have ended, after waiting for them.
-  bool settle() { return runner_->idle(region_name, base::seconds(60)); }
+  bool settle() {
+    return std::all_of(regions_->all().begin(), regions_->all().end(),
+                       [&](const auto& each) { return runner_->idle(each->name, base::seconds(60)); });
+  }
 
   static Principal account(const std::string& id) {
     return {.account = id, .arn = "arn:aws:iam::" + id + ":root", .user_id = id, .access_key = "AKIA" + id};
@@ -110,9 +126,10 @@ class RegionFixture {
     std::filesystem::remove(path);
     return fd;
   }
-  Imported import_disk(const std::string& name, const base::Bytes& bytes) {
+  Imported import_disk(const std::string& name, const base::Bytes& bytes) { return import_disk(region(), name, bytes); }
+  Imported import_disk(Region& into, const std::string& name, const base::Bytes& bytes) {
     const auto fd = file(bytes);
-    return import_image(region(), alice, fd.get(), {.name = name});
+    return import_image(into, alice, fd.get(), {.name = name});
   }
   // An empty volume of the account, or one of the snapshot; its job has ended.
   std::string volume(const Principal& owner, const std::string& snapshot_id = {}, std::int64_t size_gib = 1) {
@@ -190,6 +207,7 @@ class RegionFixture {
         *database_, clock_,
         jobs::Runner::Options{.owner = base::new_uuid(), .kill_point = std::move(kill_point), .sole_owner = true});
     regions_ = std::make_unique<Regions>();
+    regions_->set_remotes(options_.remotes);
     regions_->add(std::make_unique<Region>(Region{.name = region_name,
                                                   .zones = {"us-east-1a", "us-east-1b", "us-east-1c"},
                                                   .vpc_cidr_base = "10.77.0.0/16",
@@ -204,13 +222,41 @@ class RegionFixture {
                                                   .host = host_,
                                                   .jobs = *runner_,
                                                   .regions = regions_.get()}));
-    abandon_dead_sessions(region());
+    for (const auto& name : options_.neighbours) add_neighbour(name);
+    for (const auto& each : regions_->all()) abandon_dead_sessions(*each);
     add_volume_jobs(*runner_, *regions_);
     add_snapshot_jobs(*runner_, *regions_);
     add_snapshot_write_jobs(*runner_, *regions_);
+    add_copy_jobs(*runner_, *regions_, options_.copies);
     add_image_jobs(*runner_, *regions_);
     add_instance_jobs(*runner_, *regions_);
     runner_->run();
+  }
+  void add_neighbour(const std::string& name) {
+    auto& files = base::posix_files();
+    const auto root = directory_ / name;
+    std::filesystem::create_directories(root / "volumes");
+    auto& parts = *neighbours_.emplace_back(std::make_unique<Neighbour>());
+    parts.store =
+        value_of(blocks::Store::open({.files = files, .directory = root / "store", .access = blocks::Access::write}));
+    parts.idle_volumes = std::make_unique<blocks::VolumeTable>(
+        files, *parts.store, blocks::VolumeTable::Options{.directory = root / "volumes", .instance = ""});
+    parts.snapshot_heads = std::make_unique<SnapshotHeads>(files, *parts.store, clock_, root / "started");
+    parts.disk_servers = std::make_unique<LocalDiskServers>(files, *parts.store, root / "volumes");
+    regions_->add(std::make_unique<Region>(Region{.name = name,
+                                                  .zones = {name + "a"},
+                                                  .vpc_cidr_base = "10.77.0.0/16",
+                                                  .directory = root,
+                                                  .clock = clock_,
+                                                  .files = files,
+                                                  .catalog = *database_,
+                                                  .store = *parts.store,
+                                                  .idle_volumes = *parts.idle_volumes,
+                                                  .snapshot_heads = *parts.snapshot_heads,
+                                                  .disk_servers = *parts.disk_servers,
+                                                  .host = host_,
+                                                  .jobs = *runner_,
+                                                  .regions = regions_.get()}));
   }
   void stop() {
     runner_->stop();
@@ -218,10 +264,19 @@ class RegionFixture {
     idle_volumes_.reset();
     snapshot_heads_.reset();
     regions_.reset();
+    neighbours_.clear();
     store_.reset();
     database_.reset();
   }
 
+  struct Neighbour {
+    std::unique_ptr<blocks::Store> store;
+    std::unique_ptr<blocks::VolumeTable> idle_volumes;
+    std::unique_ptr<SnapshotHeads> snapshot_heads;
+    std::unique_ptr<LocalDiskServers> disk_servers;
+  };
+
+  const Options options_;
   base::Path directory_;
   base::SystemClock clock_;
   hypervisor::FakeHost host_;
@@ -232,6 +287,7 @@ class RegionFixture {
   std::unique_ptr<blocks::VolumeTable> idle_volumes_;
   std::unique_ptr<SnapshotHeads> snapshot_heads_;
   std::unique_ptr<jobs::Runner> runner_;
+  std::vector<std::unique_ptr<Neighbour>> neighbours_;
   std::unique_ptr<Regions> regions_;
 };
 

@@ -68,8 +68,11 @@ BlockPage list_blocks(Region& region, const Principal& caller, const BlockQuery&
   const BlockTokens tokens(region);
   const auto now = region.clock.now();
   const auto first = first_of_page(tokens, query, now);
-  BlockPage page{
-      .blocks = {}, .tokens_end = now + block_token_life, .next_page = {}, .size_gib = source.snapshot.size_gib};
+  BlockPage page{.blocks = {},
+                 .tokens_end = now + block_token_life,
+                 .next_page = {},
+                 .size_gib = source.snapshot.size_gib,
+                 .disk = source.disk};
   const auto token_of = [&](const std::string& snapshot, const blocks::ChunkId& id, std::uint64_t index) {
     return id.is_null() ? std::string() : tokens.make(block_purpose(snapshot, index), index, page.tokens_end);
   };

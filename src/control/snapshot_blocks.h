@@ -39,6 +39,7 @@ struct BlockPage {
   base::Micros tokens_end = 0;
   std::string next_page;  // empty: there are no more
   std::int64_t size_gib = 0;
+  blocks::DiskId disk;  // of snapshot_id
 };
 BlockPage list_blocks(Region& region, const Principal& caller, const BlockQuery& query);
 

@@ -241,7 +241,7 @@ TEST(SnapshotCopies, what_cannot_be_copied_is_refused) {
   EXPECT_EQ(refusal(world.bob, "us-east-1", source), "InvalidSnapshot.NotFound");
   EXPECT_EQ(refusal(world.alice, "us-east-1", "snap-0123456789abcdef0"), "InvalidSnapshot.NotFound");
   EXPECT_EQ(refusal(world.alice, "us-east-1", "vol-1"), "InvalidParameterValue");
-  EXPECT_EQ(refusal(world.alice, "eu-west-1", source), "UnsupportedOperation");
+  EXPECT_EQ(refusal(world.alice, "eu-west-1", source), "InvalidRegion");
   EXPECT_EQ(refusal(world.alice, "us-east-1", pending), "IncorrectState");
   EXPECT_EQ(describe_snapshots(region, world.alice, {}).size(), 2U);
 }

@@ -1,5 +1,6 @@
 #include "control/upload_session.h"
 
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 
@@ -25,28 +26,50 @@ constexpr base::Micros heartbeat_interval = base::seconds(5);
 
 }  // namespace
 
+// The epoch of its id is that of the first session of the job: what was condemned since may still be a base of what
+// that one stored.
+void UploadSession::begin(catalog::Txn& txn, const Options& options) {
+  epoch_ = static_cast<std::uint64_t>(catalog::current_epoch(txn, region_.name));
+  std::vector<std::string> earlier;
+  auto first_epoch = static_cast<std::int64_t>(epoch_);
+  for (const auto& session : catalog::sessions(txn, region_.name)) {
+    if (options.job.empty() || session.job != options.job) continue;
+    earlier.push_back(session.id);
+    if (options.resume) first_epoch = std::min(first_epoch, session_epoch(session.id));
+  }
+  id_ = std::to_string(first_epoch) + "-" + base::new_uuid();
+  resumed_.clear();
+  for (const auto& session : earlier) {
+    if (options.resume) take_over(txn, session);
+    end_session(txn, region_, session);
+  }
+  catalog::insert(txn, catalog::Session{.region = region_.name,
+                                        .id = id_,
+                                        .fence = options.fence,
+                                        .job = options.job,
+                                        .heartbeat = region_.clock.now()});
+  if (options.parent && !options.parent->root.is_null()) {
+    catalog::insert(txn, catalog::Root{.region = region_.name,
+                                       .kind = "session",
+                                       .owner = id_,
+                                       .digest = options.parent->root.hex(),
+                                       .size_bytes = static_cast<std::int64_t>(options.parent->size_bytes)});
+  }
+}
+
+// A pack's row is written before its bytes, so there may be rows without a pack: those are never found, and the
+// collector removes them when this session has ended.
+void UploadSession::take_over(catalog::Txn& txn, const std::string& earlier) {
+  for (auto& pack : catalog::packs_in_state(txn, region_.name, "uploading")) {
+    if (pack.session != earlier) continue;
+    pack.session = id_;
+    catalog::update(txn, pack);
+    if (const auto id = blocks::PackId::from_text(pack.id)) resumed_.insert(*id);
+  }
+}
+
 UploadSession::UploadSession(Region& region, Options options) : region_(region) {
-  region.catalog.run_in_txn([&](catalog::Txn& txn) {
-    if (!options.job.empty()) {
-      for (const auto& earlier : catalog::sessions(txn, region.name)) {
-        if (earlier.job == options.job) end_session(txn, region, earlier.id);
-      }
-    }
-    epoch_ = static_cast<std::uint64_t>(catalog::current_epoch(txn, region.name));
-    id_ = std::to_string(epoch_) + "-" + base::new_uuid();
-    catalog::insert(txn, catalog::Session{.region = region.name,
-                                          .id = id_,
-                                          .fence = options.fence,
-                                          .job = options.job,
-                                          .heartbeat = region.clock.now()});
-    if (options.parent && !options.parent->root.is_null()) {
-      catalog::insert(txn, catalog::Root{.region = region.name,
-                                         .kind = "session",
-                                         .owner = id_,
-                                         .digest = options.parent->root.hex(),
-                                         .size_bytes = static_cast<std::int64_t>(options.parent->size_bytes)});
-    }
-  });
+  region.catalog.run_in_txn([&](catalog::Txn& txn) { begin(txn, options); });
   ingest_ = std::make_unique<blocks::Ingest>(
       region.store,
       blocks::IngestOptions{.session = id_,
@@ -118,32 +141,66 @@ blocks::DiskId UploadSession::store(std::uint64_t size_bytes, const std::functio
 // Past every cache: what is called stored has been read back from where it will be read.
 void UploadSession::verify_written(const std::function<void()>& still_at_it) {
   for (const auto& pack : ingested_.packs_written) {
-    if (verified_.contains(pack.id)) continue;
-    const auto bad = blocks::verify_pack(region_.store, pack.id);
-    if (!bad) throw std::runtime_error("reading back pack " + pack.id.text() + ": " + bad.error().message());
-    if (!bad->empty()) throw std::runtime_error("reading back pack " + pack.id.text() + ": " + bad->front().why);
-    verified_.insert(pack.id);
+    verify(pack.id);
     if (still_at_it) still_at_it();
+  }
+  // The daemon that wrote them did not get so far.
+  for (const auto& pack : resumed_) {
+    if (!ingested_.packs_referenced.contains(pack)) continue;
+    verify(pack);
+    if (still_at_it) still_at_it();
+  }
+}
+
+void UploadSession::verify(const blocks::PackId& pack) {
+  if (verified_.contains(pack)) return;
+  const auto bad = blocks::verify_pack(region_.store, pack);
+  if (!bad) throw std::runtime_error("reading back pack " + pack.text() + ": " + bad.error().message());
+  if (!bad->empty()) refuse_pack(pack, "reading back pack " + pack.text() + ": " + bad->front().why);
+  verified_.insert(pack);
+}
+
+// A pack of a daemon that was killed may hold chunks whose bases it was still writing. It is garbage from here on.
+void UploadSession::refuse_pack(const blocks::PackId& pack, const std::string& why) {
+  if (!resumed_.contains(pack)) throw std::runtime_error(why);
+  region_.catalog.run_in_txn([&](catalog::Txn& txn) {
+    txn.execute("UPDATE pack SET session = '' WHERE region = $1 AND id = $2 AND state = 'uploading'",
+                {region_.name, pack.text()});
+  });
+  throw BadResumedPack(why);
+}
+
+void UploadSession::make_live(catalog::Txn& txn, const blocks::PackId& pack, blocks::PackKind kind,
+                              std::uint64_t bytes) {
+  catalog::update(txn, catalog::Pack{.region = region_.name,
+                                     .id = pack.text(),
+                                     .kind = kind == blocks::PackKind::nodes ? "node" : "data",
+                                     .state = "live",
+                                     .session = id_,
+                                     .bytes = static_cast<std::int64_t>(bytes),
+                                     .live_bytes = static_cast<std::int64_t>(bytes),
+                                     .last_ref_epoch = catalog::current_epoch(txn, region_.name)});
+}
+
+void UploadSession::make_resumed_live(catalog::Txn& txn) {
+  for (const auto& pack : resumed_) {
+    if (!ingested_.packs_referenced.contains(pack)) continue;
+    const auto row = catalog::find_pack(txn, region_.name, pack.text());
+    const auto bytes = region_.store.pack_store().size(pack);
+    if (!row || row->state != "uploading" || row->session != id_ || !bytes) {
+      throw std::runtime_error("pack " + pack.text() + " is not session " + id_ + "'s any more");
+    }
+    make_live(txn, pack, row->kind == "node" ? blocks::PackKind::nodes : blocks::PackKind::data, *bytes);
   }
 }
 
 void UploadSession::commit_rows(catalog::Txn& txn) {
   if (!catalog::find_session(txn, region_.name, id_)) throw std::runtime_error("session " + id_ + " was ended");
+  make_resumed_live(txn);
   std::vector<std::string> referenced;
   for (const auto& pack : ingested_.packs_referenced) referenced.push_back(pack.text());
   if (!catalog::reference_packs(txn, region_.name, referenced).empty()) throw Condemned{};
-  const auto epoch = catalog::current_epoch(txn, region_.name);
-  for (const auto& pack : ingested_.packs_written) {
-    const auto bytes = static_cast<std::int64_t>(pack.bytes);
-    catalog::update(txn, catalog::Pack{.region = region_.name,
-                                       .id = pack.id.text(),
-                                       .kind = pack.kind == blocks::PackKind::nodes ? "node" : "data",
-                                       .state = "live",
-                                       .session = id_,
-                                       .bytes = bytes,
-                                       .live_bytes = bytes,
-                                       .last_ref_epoch = epoch});
-  }
+  for (const auto& pack : ingested_.packs_written) make_live(txn, pack.id, pack.kind, pack.bytes);
   end_session(txn, region_, id_);
 }
 
@@ -171,6 +228,14 @@ void UploadSession::abandon() {
   open_ = false;
   ingest_->abandon();
   region_.catalog.run_in_txn([&](catalog::Txn& txn) { end_session(txn, region_, id_); });
+}
+
+void UploadSession::suspend() {
+  if (!open_) return;
+  const auto written = ingest_->write_out();
+  if (!written) base::log_warning("control", "upload session {}: {}", id_, written.error().message());
+  open_ = false;
+  ingest_->abandon();
 }
 
 std::int64_t session_epoch(const std::string& session_id) {

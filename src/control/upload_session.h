@@ -4,13 +4,15 @@
 // Owned by a job step or an import, used by its thread; usable() and before_pack() also by the threads of Ingest. As
 // long as the session's row exists the collector leaves its packs and its parent's disk alone. commit() and abandon()
 // end it; a session whose daemon died is ended by the next run of its job, or by abandon_dead_sessions() at the next
-// start, and its packs are then garbage.
+// start, and its packs are then garbage. Unless that next run resumes it: then the packs that it made durable belong
+// to the new session, which finds their chunks, and makes those packs live that its tree refers to.
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 
 #include "blocks/ingest.h"
@@ -19,6 +21,13 @@
 
 namespace kiln::control {
 
+// Of store(): what an earlier session left cannot be read back. It is left out from here on, so a session that resumes
+// this one stores its chunks again.
+class BadResumedPack : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 class UploadSession {
  public:
   struct Options {
@@ -26,6 +35,7 @@ class UploadSession {
     std::int64_t fence = 0;  // of that job
     std::optional<blocks::DiskId> parent = {};
     unsigned threads = blocks::ingest_threads();
+    bool resume = false;  // what earlier sessions of the same job stored is this one's
   };
   // Writes the session's row and a root row for the parent. Earlier sessions of the same job end.
   UploadSession(Region& region, Options options);
@@ -38,7 +48,7 @@ class UploadSession {
   void heartbeat();  // as often as one likes; written down every few seconds
 
   // Finishes the tree and reads back every pack that was written. still_at_it is called after each: a job keeps its
-  // lease by it. Throws std::runtime_error, and what still_at_it throws.
+  // lease by it. Throws BadResumedPack, std::runtime_error, and what still_at_it throws.
   blocks::DiskId store(std::uint64_t size_bytes, const std::function<void()>& still_at_it = {});
   // After store(): every pack the tree refers to is live, and body's rows are there, in one transaction, which ends the
   // session. Packs condemned meanwhile are stored again. in_txn says whose transaction it is: a job's, which holds only
@@ -46,11 +56,20 @@ class UploadSession {
   using InTxn = std::function<void(const std::function<void(catalog::Txn&)>&)>;
   void commit(const InTxn& in_txn, const std::function<void(catalog::Txn&)>& body);
   void abandon();
+  // Ends the work and not the session: what was put is durable, and waits for a session of the same job that resumes
+  // it. In place of abandon().
+  void suspend();
 
  private:
+  void begin(catalog::Txn& txn, const Options& options);
+  void take_over(catalog::Txn& txn, const std::string& earlier);
   bool usable(const blocks::PackId& pack);
   base::Status before_pack(const blocks::PackId& pack, blocks::PackKind kind);
   void verify_written(const std::function<void()>& still_at_it);
+  void verify(const blocks::PackId& pack);
+  [[noreturn]] void refuse_pack(const blocks::PackId& pack, const std::string& why);
+  void make_live(catalog::Txn& txn, const blocks::PackId& pack, blocks::PackKind kind, std::uint64_t bytes);
+  void make_resumed_live(catalog::Txn& txn);
   void commit_rows(catalog::Txn& txn);
 
   Region& region_;
@@ -61,6 +80,7 @@ class UploadSession {
   std::unique_ptr<blocks::Ingest> ingest_;
   blocks::Ingested ingested_;
   std::set<blocks::PackId> verified_;
+  std::set<blocks::PackId> resumed_;  // packs of earlier sessions, which may or may not have become durable
 };
 
 // The epoch in which a session began, which its id starts with. What was condemned in that epoch or later may still

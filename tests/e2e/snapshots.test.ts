@@ -126,7 +126,7 @@ describe('snapshots', () => {
     await assertRefused(copy(), 'InvalidSnapshot.NotFound');
     const own = { SourceSnapshotId: made.SnapshotId! };
     await assertRefused(copy(own, ec2(OTHER_ACCOUNT)), 'InvalidSnapshot.NotFound');
-    await assertRefused(copy({ ...own, SourceRegion: SECOND_REGION }), 'UnsupportedOperation');
+    await assertRefused(copy({ ...own, SourceRegion: SECOND_REGION }), 'InvalidSnapshot.NotFound');
     await assertRefused(copy({ ...own, Encrypted: true }), 'UnsupportedOperation');
   });
 });

@@ -1,7 +1,8 @@
-// RegisterImage, CreateImage, DeregisterImage, DescribeImages. Attributes are in images_attributes.cc.
+// RegisterImage, CreateImage, CopyImage, DeregisterImage, DescribeImages. Attributes are in images_attributes.cc.
 #include "control/images.h"
 
 #include "base/api_error.h"
+#include "control/image_copies.h"
 #include "services/ec2/filter.h"
 #include "services/ec2/images_attributes.h"
 #include "services/ec2/images_shapes.h"
@@ -23,6 +24,13 @@ struct CreateImageRequest {
   std::string instance_id, name, description;
   std::optional<bool> no_reboot;
   std::vector<BlockDeviceMapping> block_device_mapping;
+  std::vector<TagSpecification> tag_specification;
+};
+
+struct CopyImageRequest {
+  std::string source_region, source_image_id, name, description, destination_outpost_arn, kms_key_id;
+  std::string destination_availability_zone, destination_availability_zone_id;
+  std::optional<bool> encrypted, copy_image_tags;
   std::vector<TagSpecification> tag_specification;
 };
 
@@ -64,6 +72,9 @@ KILN_WIRE(kiln::services::ec2::RegisterImageRequest, name, description, architec
           kernel_id, ramdisk_id, ena_support, block_device_mapping, tag_specification)
 KILN_WIRE(kiln::services::ec2::CreateImageRequest, instance_id, name, description, no_reboot, block_device_mapping,
           tag_specification)
+KILN_WIRE(kiln::services::ec2::CopyImageRequest, source_region, source_image_id, name, description,
+          destination_outpost_arn, kms_key_id, destination_availability_zone, destination_availability_zone_id,
+          encrypted, copy_image_tags, tag_specification)
 KILN_WIRE(kiln::services::ec2::ImageIdResponse, image_id)
 KILN_WIRE(kiln::services::ec2::DeregisterImageRequest, image_id, delete_associated_snapshots)
 KILN_WIRE(kiln::services::ec2::DeleteSnapshotResult, snapshot_id, return_code)
@@ -124,6 +135,32 @@ ImageIdResponse create_image(Call& call, const CreateImageRequest& request) {
   return {image.id};
 }
 
+ImageIdResponse copy_image(Call& call, const CopyImageRequest& request) {
+  if (!call.made_before.empty()) return {call.made_before};
+  require(request.source_region, "SourceRegion");
+  require(request.source_image_id, "SourceImageId");
+  require(request.name, "Name");
+  if (request.encrypted.value_or(false) || !request.kms_key_id.empty()) {
+    throw ApiError("UnsupportedOperation", "Snapshots are not encrypted here.");
+  }
+  if (!request.destination_outpost_arn.empty()) throw ApiError("UnsupportedOperation", "There are no Outposts here.");
+  if (!request.destination_availability_zone.empty() || !request.destination_availability_zone_id.empty()) {
+    throw ApiError("UnsupportedOperation", "There are no Local Zones here.");
+  }
+  const bool with_tags = request.copy_image_tags.value_or(false);
+  const auto image =
+      control::copy_image(call.region, call.principal,
+                          {.source_region = request.source_region,
+                           .source_image_id = request.source_image_id,
+                           .name = request.name,
+                           .description = request.description,
+                           .copy_tags = with_tags ? control::CopyImageTags::yes : control::CopyImageTags::no,
+                           .image_tags = tags_for(request.tag_specification, "image", {"image", "snapshot"}),
+                           .snapshot_tags = tags_for(request.tag_specification, "snapshot", {"image", "snapshot"}),
+                           .client_token = call.client_token});
+  return {image.id};
+}
+
 DeregisterImageResponse deregister_image(Call& call, const DeregisterImageRequest& request) {
   require(request.image_id, "imageId");
   const bool with_snapshots = request.delete_associated_snapshots.value_or(false);
@@ -156,6 +193,7 @@ DescribeImagesResponse describe_images(Call& call, const DescribeImagesRequest& 
 }
 
 constexpr Operation operations[] = {
+    operation<copy_image>("CopyImage", Access::writes),
     operation<create_image>("CreateImage", Access::writes),
     operation<deregister_image>("DeregisterImage", Access::writes),
     operation<describe_image_attribute>("DescribeImageAttribute", Access::reads),

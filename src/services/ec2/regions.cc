@@ -3,6 +3,7 @@
 
 #include "base/api_error.h"
 #include "base/text.h"
+#include "control/source_region.h"
 #include "services/ec2/filter.h"
 #include "services/ec2/operations.h"
 
@@ -67,6 +68,14 @@ std::string zone_id(const control::Region& region, const std::string& zone) {
   return id + "-az" + std::to_string(at + 1);
 }
 
+void check_destination(const Call& call, const std::string& region) {
+  if (region.empty() || region == call.region.name) return;
+  throw base::ApiError("InvalidParameterValue", "Value (" + region +
+                                                    ") for parameter DestinationRegion is invalid. A copy is asked of "
+                                                    "its destination, which is '" +
+                                                    call.region.name + "' here.");
+}
+
 namespace {
 
 using base::ApiError;
@@ -81,6 +90,12 @@ DescribeRegionsResponse describe_regions(Call& call, const DescribeRegionsReques
   std::vector<Region> regions;
   for (const auto& region : call.region.regions->all()) {
     regions.push_back({.region_name = region->name, .region_endpoint = call.host});
+  }
+  if (const auto* const remotes = call.region.regions->remotes()) {
+    for (auto& known : remotes->all()) {
+      const auto host = known.endpoint.substr(known.endpoint.find("//") + 2);
+      regions.push_back({.region_name = std::move(known.name), .region_endpoint = host.substr(0, host.find('/'))});
+    }
   }
   for (const auto& name : request.region_name) {
     if (std::none_of(regions.begin(), regions.end(), [&](const Region& r) { return r.region_name == name; })) {

@@ -6,6 +6,7 @@
 #include "control/snapshot_sets.h"
 #include "services/ec2/filter.h"
 #include "services/ec2/operations.h"
+#include "services/ec2/regions.h"
 #include "services/ec2/tagging.h"
 
 namespace kiln::services::ec2 {
@@ -53,9 +54,8 @@ struct CreateSnapshotsResponse {
 };
 
 struct CopySnapshotRequest {
-  std::string source_region, source_snapshot_id, description, destination_outpost_arn, kms_key_id;
-  // Said by clients that sign a second request for the source's region, which nobody sends here.
-  std::string destination_region, presigned_url;
+  std::string source_region, source_snapshot_id, description, destination_outpost_arn, kms_key_id, destination_region;
+  std::string presigned_url;  // a second request, signed for the source's region, which nobody sends here
   std::optional<bool> encrypted;
   std::vector<TagSpecification> tag_specification;
 };
@@ -174,7 +174,20 @@ CreateSnapshotsResponse create_snapshots(Call& call, const CreateSnapshotsReques
   return response;
 }
 
+// Whatever became of it.
+CopySnapshotResponse copied_before(const Call& call) {
+  CopySnapshotResponse response{.snapshot_id = call.made_before, .tag_set = {}};
+  try {
+    const auto details = control::describe_snapshots(call.region, call.principal, {.ids = {call.made_before}});
+    if (!details.empty()) response.tag_set = ec2::to_shape(details.front().tags);
+  } catch (const ApiError&) {
+    // It is deleted.
+  }
+  return response;
+}
+
 CopySnapshotResponse copy_snapshot(Call& call, const CopySnapshotRequest& request) {
+  if (!call.made_before.empty()) return copied_before(call);
   for (const auto& [name, value] :
        {std::pair("SourceRegion", request.source_region), std::pair("SourceSnapshotId", request.source_snapshot_id)}) {
     if (value.empty())
@@ -183,12 +196,14 @@ CopySnapshotResponse copy_snapshot(Call& call, const CopySnapshotRequest& reques
   if (request.encrypted.value_or(false) || !request.kms_key_id.empty()) {
     throw ApiError("UnsupportedOperation", "Snapshots are not encrypted here.");
   }
+  check_destination(call, request.destination_region);
   if (!request.destination_outpost_arn.empty()) throw ApiError("UnsupportedOperation", "There are no Outposts here.");
   const auto copy = control::copy_snapshot(call.region, call.principal,
                                            {.source_region = request.source_region,
                                             .source_snapshot_id = request.source_snapshot_id,
                                             .description = request.description,
-                                            .tags = tags_for(request.tag_specification, "snapshot", {"snapshot"})});
+                                            .tags = tags_for(request.tag_specification, "snapshot", {"snapshot"}),
+                                            .client_token = call.client_token});
   return {.snapshot_id = copy.snapshot.id, .tag_set = ec2::to_shape(copy.tags)};
 }
 
