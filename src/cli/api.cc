@@ -22,6 +22,7 @@ std::string_view name_of(wire::Kind kind) {
     case wire::Kind::real: return "real";
     case wire::Kind::timestamp: return "timestamp";
     case wire::Kind::blob: return "blob";
+    case wire::Kind::text_map: return "map";
     case wire::Kind::list: return "list";
     case wire::Kind::structure: return "structure";
     case wire::Kind::optional: break;  // stands for what it holds

@@ -78,14 +78,34 @@ class Decoder {
         for (const json::value& element : from.get_array()) decode(element, type.element(), type.append(value));
         return;
       }
+      case Kind::text_map: return text_map(from, *static_cast<TextMap*>(value));
       default:
         if (!parse_scalar_json(type.kind, from, value)) refuse("The value of " + path_ + " is of the wrong type.");
+    }
+  }
+
+  void text_map(const json::value& from, TextMap& value) {
+    if (!from.is_object()) refuse(path_ + " is not an object.");
+    for (const auto& [key, held] : from.get_object()) {
+      if (!held.is_string()) refuse("A value of " + path_ + " is not text.");
+      value.insert_or_assign(std::string(key), std::string(held.get_string()));
     }
   }
 
   const JsonNames names_;
   std::string path_;
 };
+
+void encode_text_map(const TextMap& map, std::string& out) {
+  out += '{';
+  std::string_view before;
+  for (const auto& [key, value] : map) {
+    append_json_text(key, out += before);
+    append_json_text(value, out += ':');
+    before = ",";
+  }
+  out += '}';
+}
 
 void encode_value(JsonNames names, const Type& type, const void* value, std::string& out) {
   switch (type.kind) {
@@ -108,6 +128,7 @@ void encode_value(JsonNames names, const Type& type, const void* value, std::str
       return;
     case Kind::text: return append_json_text(*static_cast<const std::string*>(value), out);
     case Kind::blob: return append_json_text(base::to_base64(static_cast<const Blob*>(value)->bytes), out);
+    case Kind::text_map: return encode_text_map(*static_cast<const TextMap*>(value), out);
     case Kind::timestamp: {
       const double seconds = static_cast<double>(static_cast<const Timestamp*>(value)->micros) / 1e6;
       return print_scalar(Kind::real, &seconds, out);

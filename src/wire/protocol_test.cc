@@ -32,6 +32,11 @@ struct Put {
   std::optional<bool> overwrite;
   std::string checksum;
 };
+struct Seal {
+  TextMap context;
+  std::optional<TextMap> more;
+};
+
 struct None {};
 
 }  // namespace kiln::wire::protocol_test
@@ -41,6 +46,7 @@ KILN_WIRE(kiln::wire::protocol_test::Image, image_id, description, tag_set, is_p
 KILN_WIRE(kiln::wire::protocol_test::Images, images_set, next_token)
 KILN_WIRE_IN(kiln::wire::protocol_test::Put, checksum, wire::In::header, "x-amz-Checksum")
 KILN_WIRE(kiln::wire::protocol_test::Put, parameter_name, count, ratio, blob, at, tags, overwrite, checksum)
+KILN_WIRE(kiln::wire::protocol_test::Seal, context, more)
 KILN_WIRE_EMPTY(kiln::wire::protocol_test::None)
 
 namespace kiln::wire::protocol_test {
@@ -147,6 +153,20 @@ TEST(Json, reads_back_what_it_writes) {
 TEST(Json, writes_names_as_the_service_has_them) {
   EXPECT_EQ(content(ssm, Images{.images_set = {}, .next_token = "x"}), "{\"ImagesSet\":[],\"NextToken\":\"x\"}");
   EXPECT_EQ(content(imagebuilder, Images{}), "{\"imagesSet\":[]}");
+}
+
+TEST(Json, a_map_of_texts_is_an_object_and_of_nothing_else) {
+  const Seal seal{.context = {{"a\"", "1"}, {"b", ""}}, .more = {}};
+  std::string text;
+  encode_json(JsonNames::upper, type_of<Seal>(), &seal, text);
+  EXPECT_EQ(text, "{\"Context\":{\"a\\\"\":\"1\",\"b\":\"\"}}");
+  Seal back;
+  decode_json(text, JsonNames::upper, type_of<Seal>(), &back);
+  EXPECT_EQ(back.context, seal.context);
+  EXPECT_FALSE(back.more);
+  for (const char* wrong : {"{\"Context\":[]}", "{\"Context\":{\"a\":1}}", "{\"Context\":\"a\"}"}) {
+    EXPECT_THROW(decode_json(wrong, JsonNames::upper, type_of<Seal>(), &back), base::ApiError) << wrong;
+  }
 }
 
 std::string json_refusal(std::string_view text) {

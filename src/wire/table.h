@@ -13,13 +13,14 @@
 // KILN_WIRE_NAME and KILN_WIRE_IN say otherwise for one member and stand before the KILN_WIRE of its type.
 //
 // A member is a std::string (enumerations too), bool, int, std::int64_t, double, Timestamp, Blob, another such struct,
-// or an optional or vector of one of these. Tables are constants that refer to types by functions, so that a struct may
-// hold a vector of itself. They are immutable and safe on every thread.
+// or an optional or vector of one of these; in services that speak JSON also TextMap. Tables are constants that refer
+// to types by functions, so that a struct may hold a vector of itself. They are immutable and safe on every thread.
 
 #include <array>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -43,10 +44,25 @@ struct Blob {
   auto operator<=>(const Blob&) const = default;
 };
 
+// Keys and values, of services that speak JSON: the query protocols read and write none.
+using TextMap = std::map<std::string, std::string>;
+
 // Where a member of a REST request or response travels.
 enum class In : unsigned char { body, header, uri, payload, query };
 
-enum class Kind : unsigned char { text, boolean, int32, int64, real, timestamp, blob, optional, list, structure };
+enum class Kind : unsigned char {
+  text,
+  boolean,
+  int32,
+  int64,
+  real,
+  timestamp,
+  blob,
+  text_map,
+  optional,
+  list,
+  structure
+};
 
 struct Type;
 
@@ -107,6 +123,11 @@ struct TypeOf<Timestamp> {
 template <>
 struct TypeOf<Blob> {
   static constexpr Type type{.kind = Kind::blob};
+};
+
+template <>
+struct TypeOf<TextMap> {
+  static constexpr Type type{.kind = Kind::text_map};
 };
 
 template <class T>
