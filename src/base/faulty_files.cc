@@ -426,14 +426,14 @@ Result<std::unique_ptr<File>> FaultyFiles::open(const Path& path, Open how) {
   KILN_TRY(begin_look("open " + name));
   const auto parent = parent_of(name);
   auto found = names_.find(name);
-  const bool creates = how == Open::create_new || how == Open::create_or_open;
+  const bool creates = how == Open::create_new || how == Open::create_private || how == Open::create_or_open;
   if (found == names_.end()) {
     const bool has_parent = parent == "/" || parent.empty() || names_.contains(parent);
     if (!creates || !has_parent) return Error::from_errno("open " + name, ENOENT);
     KILN_TRY(begin_change("create " + name));
     change_name(name, std::make_shared<Inode>());
     found = names_.find(name);
-  } else if (how == Open::create_new) {
+  } else if (how == Open::create_new || how == Open::create_private) {
     return Error::from_errno("open " + name, EEXIST);
   }
   if (found->second->is_directory) return Error::from_errno("open " + name, EISDIR);

@@ -106,7 +106,7 @@ class PosixFile final : public File {
 class PosixFiles final : public Files {
  public:
   Result<std::unique_ptr<File>> open(const Path& path, Open how) override {
-    Fd fd(::open(path.c_str(), flags(how) | O_CLOEXEC, 0640));
+    Fd fd(::open(path.c_str(), flags(how) | O_CLOEXEC, how == Open::create_private ? 0600 : 0640));
     if (!fd) return Error::from_errno("open " + path.string());
     return std::unique_ptr<File>(std::make_unique<PosixFile>(std::move(fd), path.string()));
   }
@@ -168,7 +168,8 @@ class PosixFiles final : public Files {
     switch (how) {
       case Open::read: return O_RDONLY;
       case Open::read_write: return O_RDWR;
-      case Open::create_new: return O_RDWR | O_CREAT | O_EXCL;
+      case Open::create_new:
+      case Open::create_private: return O_RDWR | O_CREAT | O_EXCL;
       case Open::create_or_open: return O_RDWR | O_CREAT;
     }
     return O_RDONLY;

@@ -51,7 +51,8 @@ class File {
   Status read_exactly(std::uint64_t offset, std::span<std::byte> out);
 };
 
-enum class Open { read, read_write, create_new, create_or_open };
+// create_private is create_new for its owner's eyes alone (0600); the others may be read by the group.
+enum class Open { read, read_write, create_new, create_private, create_or_open };
 
 class Files {
  public:

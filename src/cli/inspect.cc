@@ -19,6 +19,7 @@
 #include "blocks/volume_file.h"
 #include "cli/commands.h"
 #include "cli/units.h"
+#include "keys/key_file.h"
 
 namespace kiln::cli {
 namespace {
@@ -173,6 +174,32 @@ Description describe_pack(const base::Path& path) {
   return out;
 }
 
+// The secret itself is not shown.
+Description describe_root_key(const base::Path& path) {
+  const auto text = content_of(path);
+  const auto root = must(keys::decode_root(base::as_bytes(text)), path);
+  Description out;
+  say(out, "root key     {}\n", root.id.text());
+  return out;
+}
+
+Description describe_key(const base::Path& path) {
+  const auto text = content_of(path);
+  const auto file = must(keys::decode_key_file(base::as_bytes(text)), path);
+  Description out;
+  say(out, "key          {}\nencrypted by {}\nfile         SHA-256 {}\n", file.key.text(), file.root.text(),
+      base::sha256(text).hex());
+  // Only its root key can tell whether it is sound; by default that lies beside it.
+  const auto root_path = path.parent_path() / "root";
+  if (std::filesystem::exists(root_path)) {
+    const auto root_text = content_of(root_path);
+    const auto opened = keys::open_key(file, must(keys::decode_root(base::as_bytes(root_text)), root_path));
+    if (!opened) out.damage.push_back(opened.error().message());
+    if (opened) say(out, "opens        with the root key beside it\n");
+  }
+  return out;
+}
+
 Description describe_slot(const base::Path& path) {
   const auto text = content_of(path);
   const auto all = base::as_bytes(text);
@@ -276,12 +303,15 @@ Description describe_file(const base::Path& path) {
   if (head.starts_with("KILNVOL\n") || name == "VOLUME") return describe_volume(path);
   if (head.starts_with("KILNMAP\n") || path.extension() == ".map") return describe_map_log(path);
   if (head.starts_with("KILNSLOT")) return describe_slot(path);
+  if (head.starts_with("KILNROOT")) return describe_root_key(path);
+  if (head.starts_with("KILNKEY\n") || path.extension() == ".key") return describe_key(path);
   if (head.starts_with("SQLite format 3")) return describe_catalog(path, head);
   if (head.starts_with("kiln-index ") || name == "CURRENT") return describe_current(path, head);
   if (head.starts_with("kiln-open-volumes ")) return describe_open_volumes(path);
   if (name == "data.mdb") return describe_index(path.parent_path());
   if (name.starts_with("gen-") && name.find(".data") != std::string::npos) return describe_generation(path);
-  fail(path, "not a file of ours: no pack, VOLUME, map log, generation, slot, index, catalog or list of open volumes");
+  fail(path,
+       "not a file of ours: no pack, VOLUME, map log, generation, slot, index, catalog, key or list of open volumes");
 }
 
 int inspect(const std::string& file) {

@@ -65,10 +65,12 @@ TEST_F(Inspect, every_golden_file_is_described_and_those_of_an_old_version_are_r
       EXPECT_THAT(said, AllOf(Not(HasSubstr("refused")), Not(HasSubstr("damaged"))));
     }
   }
-  EXPECT_GE(files, 7);
+  EXPECT_GE(files, 9);
   EXPECT_THAT(
       said_of(golden / "volume/VOLUME"),
       AllOf(HasSubstr("vol-0123456789abcdef0"), HasSubstr("cut of snap-0123456789abcdef0"), HasSubstr("64.0 MiB")));
+  EXPECT_THAT(said_of(golden / "keys/1234abcd-12ab-34cd-56ef-1234567890ab.key"),
+              AllOf(HasSubstr("1234abcd-12ab-34cd-56ef-1234567890ab"), HasSubstr("opens        with the root key")));
   EXPECT_THAT(said_of(golden / "volume/gen-1.map"),
               AllOf(HasSubstr("2 units of 4 KiB"), HasSubstr("zero         100 units")));
   EXPECT_THAT(said_of(golden / "blocks/01890a5d-ac97-7000-8000-000000000001.pack"), HasSubstr("level 3, 2 entries"));
