@@ -22,6 +22,7 @@ struct Snapshot {
   std::string image_id;                    // made for this image by CreateImage; empty
   base::Micros started = 0;
   std::optional<base::Micros> completed;
+  std::string kms_key_arn;  // of an encrypted one
 };
 
 // A snapshot that a client writes block by block: from its start until the files that its blocks were written to have
@@ -47,5 +48,5 @@ std::vector<StartedSnapshot> started_snapshots(Txn& txn, const std::string& regi
 
 KILN_ROW(kiln::catalog::Snapshot, "snapshot", 2, region, id, account, volume_id, state, state_message, description,
          progress, size_gib, size_bytes, full_bytes, encrypted, parent_snapshot_id, generation, image_id, started,
-         completed)
+         completed, kms_key_arn)
 KILN_ROW(kiln::catalog::StartedSnapshot, "started_snapshot", 2, region, id, timeout_minutes)

@@ -10,6 +10,7 @@
 #include "catalog/instances.h"
 #include "catalog/jobs.h"
 #include "catalog/keys.h"
+#include "catalog/kms_keys.h"
 #include "catalog/network.h"
 #include "catalog/snapshots.h"
 #include "catalog/tags.h"
@@ -70,9 +71,10 @@ struct Rows {
   }
   static std::vector<std::string> names() { return {std::string(TableOf<T>::name)...}; }
 };
-using EveryRow = Rows<Account, AccessKey, BootTouches, Root, Pack, Session, Epoch, ClientToken, Image, ImageDevice,
-                      LaunchPermission, Instance, InstanceGroup, Job, KeyPair, Vpc, Subnet, SecurityGroup,
-                      SecurityGroupRule, Snapshot, StartedSnapshot, Tag, Volume, Attachment>;
+using EveryRow =
+    Rows<Account, AccessKey, BootTouches, Root, Pack, Session, Epoch, ClientToken, Image, ImageDevice, LaunchPermission,
+         Instance, InstanceGroup, Job, KeyPair, Vpc, Subnet, SecurityGroup, SecurityGroupRule, Snapshot,
+         StartedSnapshot, Tag, Volume, Attachment, KmsKey, KmsAlias, KmsTag, KeyDomain, EbsDefaults>;
 
 TEST(Table, every_struct_is_its_table_and_every_table_has_a_struct) {
   TempCatalog catalog;

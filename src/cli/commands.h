@@ -37,6 +37,14 @@ int gc(const Common& common, const GcOptions& options);
 // How far the background scrub is and what it found; with now a whole pass at once. 1 when anything is bad.
 int scrub(const Common& common, bool now);
 
+int keys(const Common& common);  // of every account in the region
+
+struct DeleteKeyOptions {
+  std::string key;  // its id or ARN
+  bool now = false, yes = false;
+};
+int delete_key(const Common& common, const DeleteKeyOptions& options);
+
 int api(bool shapes);  // every operation served, as "service operation", or their members as JSON
 int inspect(const std::string& file);
 

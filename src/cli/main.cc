@@ -70,12 +70,29 @@ void add_scrub(CLI::App& app, Common& common, bool& now, int& exit_code) {
   scrub_command->callback([&common, &now, &exit_code] { exit_code = scrub(common, now); });
 }
 
+void add_keys(CLI::App& app, Common& common, DeleteKeyOptions& options, int& exit_code) {
+  auto* const keys_command = app.add_subcommand("keys", "list the keys of a region, or destroy one");
+  keys_command->require_subcommand(0, 1);
+  add_place(keys_command, common);
+  auto* const delete_command = keys_command->add_subcommand("delete", "destroy a key and all that it encrypts");
+  delete_command->add_option("key", options.key, "the key's id or ARN")->required();
+  delete_command->add_flag("--now", options.now, "at once, without the days of waiting");
+  delete_command->add_flag("--yes", options.yes, "it is meant");
+  add_place(delete_command, common);
+  keys_command->footer(
+      "Material that no region knows is told on standard error.\nExamples:\n  kiln keys\n"
+      "  kiln keys delete 1234abcd-12ab-34cd-56ef-1234567890ab --now --yes\n");
+  keys_command->callback([&common, &options, &exit_code, delete_command] {
+    exit_code = delete_command->parsed() ? delete_key(common, options) : keys(common);
+  });
+}
+
 void add_inspect(CLI::App& app, std::string& inspected, int& exit_code) {
   auto* const inspect_command = app.add_subcommand("inspect", "print what is in one of our files");
   inspect_command->add_option("file", inspected, "the file, or the directory of a volume or of the index")->required();
   inspect_command->footer(
       "Knows packs, VOLUME, map logs (gen-N.map), generations (gen-N.data), slots of the cache, the chunk index, the\n"
-      "catalog and lists of open volumes; docs/formats describes them. Exits with 1 when the file is damaged.\n"
+      "catalog, keys and lists of open volumes; docs/formats describes them. Exits with 1 when the file is damaged.\n"
       "Examples, in the directory of a region:\n"
       "  kiln inspect volumes/vol-0123456789abcdef0/VOLUME\n"
       "  kiln inspect volumes/vol-0123456789abcdef0/gen-1.map\n"
@@ -122,6 +139,9 @@ int main(int count, char** arguments) {
 
   bool scrub_all_now = false;
   add_scrub(app, common, scrub_all_now, exit_code);
+
+  DeleteKeyOptions delete_key_options;
+  add_keys(app, common, delete_key_options, exit_code);
 
   auto* const api_command = app.add_subcommand("api", "list every AWS operation that is served");
   bool api_shapes = false;

@@ -9,6 +9,7 @@
 //   terminated for an hour                           row pruned
 //   snapshot that a client began to write, overdue   made an error, its blocks removed (snapshot_writes.h)
 //   guest that has booted, of a young image          what it read is noted (boot_traces.h)
+//   key whose time of waiting for deletion is over   destroyed (kms_keys.h)
 //   client token a day old                           forgotten, once an hour
 //
 // Owned by the daemon. It changes instances only through jobs of theirs, and looks only at those that no open job works

@@ -18,6 +18,7 @@
 #include "control/snapshot_heads.h"
 #include "hypervisor/host.h"
 #include "jobs/jobs.h"
+#include "keys/key_store.h"
 
 namespace kiln::control {
 
@@ -38,6 +39,7 @@ struct Region {
   DiskServers& disk_servers;
   hypervisor::Host& host;  // the one host of all zones, until there are more
   jobs::Runner& jobs;
+  keys::KeyStore& key_store;                   // of all regions of this daemon
   const class Regions* regions = nullptr;      // all that this daemon serves, this one among them
   std::uint64_t guest_memory_limit_bytes = 0;  // a guest gets no more, whatever its type says; 0: no limit
 

@@ -39,6 +39,7 @@
 #include "control/images.h"
 #include "control/imports.h"
 #include "control/instance_jobs.h"
+#include "control/kms_keys.h"
 #include "control/region.h"
 #include "control/snapshot_copies.h"
 #include "control/snapshot_writes.h"
@@ -47,6 +48,7 @@
 #include "control/volumes.h"
 #include "hypervisor/fake/fake_host.h"
 #include "jobs/jobs.h"
+#include "keys/local_key_store.h"
 
 namespace kiln::control {
 
@@ -203,6 +205,8 @@ class RegionFixture {
     idle_volumes_ = std::make_unique<blocks::VolumeTable>(
         files, *store_, blocks::VolumeTable::Options{.directory = root / "volumes", .instance = ""});
     snapshot_heads_ = std::make_unique<SnapshotHeads>(files, *store_, clock_, root / "started");
+    key_store_ =
+        value_of(keys::LocalKeyStore::open({.files = files, .directory = directory_ / "keys", .root_file = {}}));
     runner_ = std::make_unique<jobs::Runner>(
         *database_, clock_,
         jobs::Runner::Options{.owner = base::new_uuid(), .kill_point = std::move(kill_point), .sole_owner = true});
@@ -221,9 +225,11 @@ class RegionFixture {
                                                   .disk_servers = *disk_servers_,
                                                   .host = host_,
                                                   .jobs = *runner_,
+                                                  .key_store = *key_store_,
                                                   .regions = regions_.get()}));
     for (const auto& name : options_.neighbours) add_neighbour(name);
     for (const auto& each : regions_->all()) abandon_dead_sessions(*each);
+    for (const auto& each : regions_->all()) finish_key_work(*each);
     add_volume_jobs(*runner_, *regions_);
     add_snapshot_jobs(*runner_, *regions_);
     add_snapshot_write_jobs(*runner_, *regions_);
@@ -256,6 +262,7 @@ class RegionFixture {
                                                   .disk_servers = *parts.disk_servers,
                                                   .host = host_,
                                                   .jobs = *runner_,
+                                                  .key_store = *key_store_,
                                                   .regions = regions_.get()}));
   }
   void stop() {
@@ -266,6 +273,7 @@ class RegionFixture {
     regions_.reset();
     neighbours_.clear();
     store_.reset();
+    key_store_.reset();
     database_.reset();
   }
 
@@ -286,6 +294,7 @@ class RegionFixture {
   std::unique_ptr<blocks::Store> store_;
   std::unique_ptr<blocks::VolumeTable> idle_volumes_;
   std::unique_ptr<SnapshotHeads> snapshot_heads_;
+  std::unique_ptr<keys::LocalKeyStore> key_store_;
   std::unique_ptr<jobs::Runner> runner_;
   std::vector<std::unique_ptr<Neighbour>> neighbours_;
   std::unique_ptr<Regions> regions_;

@@ -36,6 +36,7 @@
 #include "control/upload_session.h"
 #include "hypervisor/fake/fake_host.h"
 #include "jobs/jobs.h"
+#include "keys/local_key_store.h"
 
 namespace kiln::control {
 
@@ -428,6 +429,9 @@ class StoreWorld {
     idle_volumes_ = std::make_unique<blocks::VolumeTable>(
         *files_, *store_, blocks::VolumeTable::Options{.directory = root / "volumes", .instance = ""});
     snapshot_heads_ = std::make_unique<SnapshotHeads>(*files_, *store_, clock_, root / "started");
+    auto keys = keys::LocalKeyStore::open({.files = *files_, .directory = root / "keys", .root_file = {}});
+    if (!keys) throw std::runtime_error(keys.error().message());
+    key_store_ = std::move(*keys);
     runner_ = std::make_unique<jobs::Runner>(*watched_, clock_, jobs::Runner::Options{.owner = base::new_uuid()});
     regions_ = std::make_unique<Regions>();
     regions_->add(std::make_unique<Region>(Region{.name = region_name,
@@ -443,6 +447,7 @@ class StoreWorld {
                                                   .disk_servers = *disk_servers_,
                                                   .host = host_,
                                                   .jobs = *runner_,
+                                                  .key_store = *key_store_,
                                                   .regions = regions_.get()}));
     abandon_dead_sessions(region());
     starting_ = false;
@@ -454,6 +459,7 @@ class StoreWorld {
     disk_servers_.reset();
     regions_.reset();
     store_.reset();
+    key_store_.reset();
     watched_.reset();
     database_.reset();
     files_.reset();
@@ -477,6 +483,7 @@ class StoreWorld {
   std::unique_ptr<LocalDiskServers> disk_servers_;
   std::unique_ptr<blocks::VolumeTable> idle_volumes_;
   std::unique_ptr<SnapshotHeads> snapshot_heads_;
+  std::unique_ptr<keys::LocalKeyStore> key_store_;
   std::unique_ptr<jobs::Runner> runner_;
   std::unique_ptr<Regions> regions_;
 };

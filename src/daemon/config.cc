@@ -132,6 +132,7 @@ void read_config(const std::filesystem::path& file, Config& config) {
   root.text("socket_group", config.socket_group);
   root.text("plugin", config.plugin);
   root.text("vpc_cidr", config.vpc_cidr);
+  root.text("root_key", config.root_key);
   root.boolean("metadata_service", config.metadata_service);
   root.number("guest_memory_limit_mib", config.guest_memory_limit_mib, 1 << 30);
   root.number("cache_bytes", config.cache_bytes, std::int64_t{1} << 40);

@@ -31,6 +31,7 @@ struct Config {
   std::string socket_group;  // the group that QEMU runs as; empty: libvirt says
   std::string plugin;        // nbdkit-kiln-plugin.so; empty: beside the program, or where packages put it
   std::string vpc_cidr = "10.77.0.0/16";
+  std::string root_key;  // the file that all keys are encrypted by; empty: <data>/keys/root
   bool metadata_service = true;
   std::uint64_t guest_memory_limit_mib = 0;                 // guests get no more, whatever their type says; 0: no limit
   std::uint64_t cache_bytes = 64 << 20;                     // of decoded chunks, per region

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "control/images.h"
 #include "control/instance_jobs.h"
+#include "control/kms_keys.h"
 #include "control/reconcile.h"
 #include "control/region.h"
 #include "control/scrub.h"
@@ -22,6 +23,7 @@
 #include "http/server.h"
 #include "hypervisor/fake/fake_host.h"
 #include "hypervisor/libvirt/libvirt_host.h"
+#include "keys/local_key_store.h"
 #include "services/dispatch.h"
 #include "services/imds/listeners.h"
 #include "services/operator/server.h"
@@ -49,6 +51,13 @@ std::string data_id(base::Files& files, const Config& config) {
   const auto written = files.replace(path, base::as_bytes(made + "\n"));
   if (!written) throw std::runtime_error(written.error().message());
   return made;
+}
+
+std::unique_ptr<keys::KeyStore> open_keys(base::Files& files, const Config& config) {
+  auto store =
+      keys::LocalKeyStore::open({.files = files, .directory = config.data / "keys", .root_file = config.root_key});
+  if (!store) throw std::runtime_error(store.error().message());
+  return std::move(*store);
 }
 
 std::string plugin_path(const Config& config) {
@@ -82,8 +91,9 @@ struct Daemon::Parts {
         lock(lock_data(files, config)),
         catalog(catalog::open_sqlite(config.data / "catalog.db", clock)),
         host(make_host(config, files)),
+        key_store(open_keys(files, config)),
         runner(*catalog, clock, {.owner = base::new_uuid(), .workers = job_workers, .sole_owner = true}),
-        shared{clock, files, *catalog, *host, runner} {}
+        shared{clock, files, *catalog, *host, runner, *key_store} {}
 
   const Config config;
   base::SystemClock clock;
@@ -91,6 +101,7 @@ struct Daemon::Parts {
   std::unique_ptr<base::File> lock;
   std::unique_ptr<catalog::Database> catalog;
   std::unique_ptr<hypervisor::Host> host;
+  std::unique_ptr<keys::KeyStore> key_store;
   jobs::Runner runner;
   Shared shared;
   std::vector<std::unique_ptr<RegionParts>> region_parts;
@@ -113,6 +124,7 @@ struct Daemon::Parts {
       region_parts.push_back(std::make_unique<RegionParts>(config, region, shared));
       regions.add(region_parts.back()->region(regions));
       control::abandon_dead_sessions(*regions.all().back());
+      control::finish_key_work(*regions.all().back());
     }
     if (config.metadata_service && config.hypervisor != "fake") {
       metadata = std::make_unique<services::imds::MetadataListeners>();

@@ -54,6 +54,7 @@ std::unique_ptr<control::Region> RegionParts::region(const control::Regions& all
                           .disk_servers = *disk_servers_,
                           .host = shared_.host,
                           .jobs = shared_.jobs,
+                          .key_store = shared_.key_store,
                           .regions = &all,
                           .guest_memory_limit_bytes = config_.guest_memory_limit_mib << 20});
 }

@@ -9,6 +9,7 @@
 #include "control/region.h"
 #include "control/snapshot_heads.h"
 #include "daemon/config.h"
+#include "keys/key_store.h"
 
 namespace kiln::daemon {
 
@@ -19,6 +20,7 @@ struct Shared {
   catalog::Database& catalog;
   hypervisor::Host& host;
   jobs::Runner& jobs;
+  keys::KeyStore& key_store;
 };
 
 class RegionParts {

@@ -5,7 +5,8 @@ import { after } from 'node:test';
 import { FAKE, removeRegion, startRegion, stopRegion } from './region.ts';
 
 const ALL = [
-  'regions', 'sts', 'errors', 'conformance', 'compatibility', 'keys', 'security_groups', 'network', 'import', 'formats', 'snapshots', 'copies',
+  'regions', 'sts', 'errors', 'conformance', 'compatibility', 'keys', 'kms', 'security_groups', 'network', 'import', 'formats',
+  'snapshots', 'copies',
   'snapshot_blocks', 'snapshot_writes', 'volumes', 'images', 'tags', 'accounts', 'usage', 'instances', 'guests', 'debian', 'full_disk',
   'recovery',
 ];

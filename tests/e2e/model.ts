@@ -1,6 +1,7 @@
 // What kilnd serves, by its own word, and what the AWS SDK's model knows of the same operations.
 import * as ebs from '@aws-sdk/client-ebs';
 import * as ec2 from '@aws-sdk/client-ec2';
+import * as kms from '@aws-sdk/client-kms';
 import * as sts from '@aws-sdk/client-sts';
 
 import { kilnOutput } from './region.ts';
@@ -12,7 +13,7 @@ export interface Shape {
   members?: { query: string; xml: string; shape: Shape }[];
 }
 export interface Served {
-  service: 'ebs' | 'ec2' | 'sts';
+  service: 'ebs' | 'ec2' | 'kms' | 'sts';
   operation: string;
   request: Shape;
   response: Shape;
@@ -29,6 +30,7 @@ const NUMERIC = ['integer', 'real'];
 export const SCALARS: Record<number, string[]> = {
   0: ['text'], 1: NUMERIC, 2: ['boolean'], 4: ['timestamp'], 5: ['timestamp'], 6: ['timestamp'], 7: ['timestamp'],
   17: NUMERIC, 19: NUMERIC, 21: ['blob'], 42: ['blob'],
+  128: ['map'], // of texts
 };
 
 export const resolve = (model: Model): Model => {
@@ -49,4 +51,4 @@ export const ec2QueryName: NameOf = (member, traits) =>
   (typeof traits === 'object' && traits.ec2QueryName) || capital(xmlName(member, traits));
 
 // The model of a service: one entry for each of its operations and shapes, by name and a dollar sign.
-export const modelOf = (service: Served['service']): Record<string, Model> => ({ ebs, ec2, sts })[service] as never;
+export const modelOf = (service: Served['service']): Record<string, Model> => ({ ebs, ec2, kms, sts })[service] as never;

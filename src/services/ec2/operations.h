@@ -8,6 +8,7 @@
 namespace kiln::services::ec2 {
 
 std::span<const Operation> console_operations();
+std::span<const Operation> ebs_encryption_operations();
 std::span<const Operation> group_operations();
 std::span<const Operation> image_operations();
 std::span<const Operation> instance_operations();

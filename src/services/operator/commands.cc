@@ -11,6 +11,7 @@
 #include "control/scrub.h"
 #include "control/usage.h"
 #include "images/format.h"
+#include "services/operator/keys.h"
 
 namespace kiln::services::operators {
 namespace {
@@ -210,12 +211,22 @@ void scrub(const Command& command) {
                         {"bad", known.size()}});
 }
 
+void keys(const Command& command) {
+  list_keys(command.region, [&](const char* kind, json::object content) { command.send(kind, std::move(content)); });
+  command.send("done", {});
+}
+
+void destroy_key(const Command& command) {
+  command.send("done", {{"arn", delete_key(command.region, command.text("key"))}});
+}
+
 struct Entry {
   std::string_view name;
   void (*run)(const Command&);
 };
 constexpr Entry entries[] = {
-    {"import", import}, {"export", export_to_file}, {"usage", usage}, {"verify", verify}, {"gc", gc}, {"scrub", scrub}};
+    {"import", import}, {"export", export_to_file}, {"usage", usage}, {"verify", verify},
+    {"gc", gc},         {"scrub", scrub},           {"keys", keys},   {"delete-key", destroy_key}};
 
 void run(const control::Regions& regions, control::Principal principal, Channel& channel, const std::string& line,
          const std::atomic<bool>& stopping) {

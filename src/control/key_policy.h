@@ -1,0 +1,28 @@
+#pragma once
+// Key policies: which accounts may do what with a key. The part of AWS's policy language that key policies are made of:
+// statements of Effect, Principal.AWS (accounts, their root ARNs, "*"), Action, and the condition StringEquals on
+// kms:ViaService and kms:CallerAccount. A statement with any other condition allows nothing; when it denies, it always
+// does. Pure; any thread.
+
+#include <string>
+
+namespace kiln::control {
+
+// What asks for the use of a key.
+struct KeyUse {
+  std::string account;
+  std::string action;       // kms:Decrypt
+  std::string via_service;  // ec2.us-east-1.amazonaws.com when EC2 asks on the account's behalf; empty
+};
+
+bool policy_allows(const std::string& policy, const KeyUse& use);
+
+// Throws MalformedPolicyDocumentException for what is no such policy.
+void check_policy(const std::string& policy);
+
+// The owner may do everything.
+std::string default_key_policy(const std::string& account);
+// Of alias/aws/ebs: the owner may look, and use it through EC2 alone.
+std::string ebs_key_policy(const std::string& account, const std::string& region);
+
+}  // namespace kiln::control
