@@ -6,6 +6,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "remote/http_client.h"
+
 namespace kiln::daemon {
 namespace {
 
@@ -83,6 +85,28 @@ void read_regions(Table& root, const std::string& where, Config& config) {
   }
 }
 
+void read_remote_regions(Table& root, const std::string& where, Config& config) {
+  for (const toml::table* each : root.tables("remote_region")) {
+    Table table(*each, where + " [[remote_region]]");
+    RemoteRegionConfig remote;
+    table.text("name", remote.name);
+    table.text("endpoint", remote.endpoint);
+    table.text("ca_file", remote.ca_file);
+    for (const toml::table* one : table.tables("key")) {
+      Table key(*one, where + " [[remote_region.key]]");
+      RemoteKeyConfig read;
+      key.text("account", read.account);
+      key.text("access_key", read.access_key);
+      key.text("secret_key", read.secret_key);
+      key.refuse_unknown();
+      remote.keys.push_back(std::move(read));
+    }
+    table.refuse_unknown();
+    while (remote.endpoint.ends_with('/')) remote.endpoint.pop_back();
+    config.remote_regions.push_back(std::move(remote));
+  }
+}
+
 // The first account stays; the file adds others, or says the first one's keys.
 void read_accounts(Table& root, const std::string& where, Config& config) {
   for (const toml::table* each : root.tables("account")) {
@@ -138,7 +162,9 @@ void read_config(const std::filesystem::path& file, Config& config) {
   root.number("cache_bytes", config.cache_bytes, std::int64_t{1} << 40);
   root.number("slot_cache_bytes", config.slot_cache_bytes, std::int64_t{1} << 50);
   root.text("log_level", config.log_level);
+  root.number("copy_attempts", config.copy_attempts, 1000);
   read_regions(root, file.string(), config);
+  read_remote_regions(root, file.string(), config);
   read_accounts(root, file.string(), config);
   root.refuse_unknown();
 }
@@ -161,12 +187,24 @@ void check(const Config& config) {
   require(config.tls_certificate.empty() == config.tls_key.empty(), "tls_certificate and tls_key go together");
   require(!config.regions.empty(), "no region is configured");
   std::set<std::string> names;
-  for (const auto& region : config.regions) {
-    require(!region.name.empty() &&
-                region.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos,
-            "the region name '" + region.name + "' is not of lower-case letters, digits and dashes");
-    require(names.insert(region.name).second, "the region " + region.name + " is configured twice");
+  const auto check_name = [&](const std::string& name) {
+    require(!name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos,
+            "the region name '" + name + "' is not of lower-case letters, digits and dashes");
+    require(names.insert(name).second, "the region " + name + " is configured twice");
+  };
+  for (const auto& region : config.regions) check_name(region.name);
+  for (const auto& remote : config.remote_regions) {
+    check_name(remote.name);
+    require(remote::is_server(remote.endpoint), "the endpoint '" + remote.endpoint + "' of region " + remote.name +
+                                                    " is not http:// or https:// and a host");
+    for (const auto& key : remote.keys) {
+      require(is_account(key.account),
+              "the account '" + key.account + "' of a key of region " + remote.name + " is not 12 digits");
+      require(!key.access_key.empty() && !key.secret_key.empty(),
+              "a key of region " + remote.name + " lacks its access_key or secret_key");
+    }
   }
+  require(config.copy_attempts > 0, "copy_attempts is 0");
   for (const auto& account : config.accounts) {
     require(is_account(account.id), "the account id '" + account.id + "' is not 12 digits");
     require(account.access_key.empty() == account.secret_key.empty(),

@@ -20,6 +20,18 @@ struct AccountConfig {
   std::string access_key, secret_key;  // empty: made at first start
 };
 
+// A region that another daemon serves: images and snapshots can be copied from there.
+struct RemoteKeyConfig {
+  std::string account;  // ours, whose calls it signs
+  std::string access_key, secret_key;
+};
+struct RemoteRegionConfig {
+  std::string name;
+  std::string endpoint;  // https://kiln.example:8773
+  std::string ca_file;   // PEM; empty: whom the system trusts
+  std::vector<RemoteKeyConfig> keys;
+};
+
 struct Config {
   std::filesystem::path data = "/var/lib/kiln";
   std::string address = "127.0.0.1";
@@ -39,6 +51,8 @@ struct Config {
   std::string log_level = "info";
   std::vector<RegionConfig> regions = {{"us-east-1", {"us-east-1a", "us-east-1b", "us-east-1c"}},
                                        {"eu-west-1", {"eu-west-1a", "eu-west-1b", "eu-west-1c"}}};
+  std::vector<RemoteRegionConfig> remote_regions;
+  int copy_attempts = 10;  // how often in a row a copy is tried without a block arriving
   std::vector<AccountConfig> accounts = {{"123456789012", "default", "", ""}};
 };
 

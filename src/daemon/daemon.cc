@@ -24,6 +24,7 @@
 #include "hypervisor/fake/fake_host.h"
 #include "hypervisor/libvirt/libvirt_host.h"
 #include "keys/local_key_store.h"
+#include "remote/remote_regions.h"
 #include "services/dispatch.h"
 #include "services/imds/listeners.h"
 #include "services/operator/server.h"
@@ -84,6 +85,18 @@ control::Principal operator_of(const Config& config) {
 
 }  // namespace
 
+std::vector<remote::RemoteRegionOptions> remotes_of(const Config& config) {
+  std::vector<remote::RemoteRegionOptions> remotes;
+  for (const auto& each : config.remote_regions) {
+    auto& remote = remotes.emplace_back();
+    remote.name = each.name;
+    remote.endpoint = each.endpoint;
+    remote.ca_file = each.ca_file;
+    for (const auto& key : each.keys) remote.keys[key.account] = {key.access_key, key.secret_key};
+  }
+  return remotes;
+}
+
 // Members stand in the order in which they start: each uses only those above it, and is destroyed before them.
 struct Daemon::Parts {
   explicit Parts(const Config& c)
@@ -93,7 +106,8 @@ struct Daemon::Parts {
         host(make_host(config, files)),
         key_store(open_keys(files, config)),
         runner(*catalog, clock, {.owner = base::new_uuid(), .workers = job_workers, .sole_owner = true}),
-        shared{clock, files, *catalog, *host, runner, *key_store} {}
+        shared{clock, files, *catalog, *host, runner, *key_store},
+        remotes(clock, remotes_of(config)) {}
 
   const Config config;
   base::SystemClock clock;
@@ -104,6 +118,7 @@ struct Daemon::Parts {
   std::unique_ptr<keys::KeyStore> key_store;
   jobs::Runner runner;
   Shared shared;
+  remote::HttpRegions remotes;
   std::vector<std::unique_ptr<RegionParts>> region_parts;
   control::Regions regions;
   std::unique_ptr<services::imds::MetadataListeners> metadata;
@@ -120,6 +135,7 @@ struct Daemon::Parts {
   }
 
   void start_regions() {
+    regions.set_remotes(&remotes);
     for (const auto& region : config.regions) {
       region_parts.push_back(std::make_unique<RegionParts>(config, region, shared));
       regions.add(region_parts.back()->region(regions));
@@ -132,7 +148,7 @@ struct Daemon::Parts {
     control::add_volume_jobs(runner, regions);
     control::add_snapshot_jobs(runner, regions);
     control::add_snapshot_write_jobs(runner, regions);
-    control::add_copy_jobs(runner, regions);
+    control::add_copy_jobs(runner, regions, {.most_failures = config.copy_attempts});
     control::add_image_jobs(runner, regions);
     control::add_instance_jobs(runner, regions, {.network_ready = network_ready()});
     runner.run();

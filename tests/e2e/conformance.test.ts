@@ -12,6 +12,8 @@ const KNOWN = new Map<string, string>([
     'one shape serves launches and images; it is of launches, and never set in an answer'],
   ['CreateSecurityGroup response.return is not in the model', 'EC2 answers it beside groupId: see its API reference'],
   ['ListSnapshotBlocks response.Blocks[].Checksum is not in the model', 'other clients ignore it; a Kiln that copies asks for nothing it has'],
+  ['ListSnapshotBlocks response.DiskSizeInBytes is not in the model', 'of a disk that is no whole number of GiB, for a Kiln that copies'],
+  ['ListSnapshotBlocks response.TreeChecksum is not in the model', 'what a Kiln compares its copy with'],
   ['ModifyInstanceAttribute request.UserData.Value is not of kind text', 'stays in the base64 in which blobs travel'],
 ]);
 

@@ -10,7 +10,7 @@ LEVELS = {
     "wire": 1, "http": 1, "catalog": 1, "blocks": 1, "images": 1, "keys": 1, "hypervisor": 1,
     "jobs": 2, "scanner": 2, "stores": 2,
     "control": 3,
-    "services": 4, "nbd": 4,
+    "services": 4, "remote": 4, "nbd": 4,
     "daemon": 5, "cli": 5,
 }
 KEYWORDS = {"USES", "LIBS", "OUTSIDE", "TEST_USES"}

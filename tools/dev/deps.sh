@@ -3,7 +3,7 @@
 build_packages=(
   g++ cmake ninja-build ccache mold pkg-config git ca-certificates
   libboost1.81-dev libboost-json1.81-dev libsqlite3-dev liblmdb-dev libzstd-dev libxxhash-dev libssl-dev libfmt-dev
-  libspdlog-dev libtomlplusplus-dev libcli11-dev libpugixml-dev libvirt-dev nbdkit-plugin-dev
+  libspdlog-dev libtomlplusplus-dev libcli11-dev libpugixml-dev libcurl4-openssl-dev libvirt-dev nbdkit-plugin-dev
   libgtest-dev libgmock-dev
 )
 # Peers and tools of ./dev bench.

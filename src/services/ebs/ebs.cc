@@ -24,6 +24,9 @@ struct ListSnapshotBlocksResponse {
   std::int64_t volume_size = 0;
   int block_size = 0;
   std::optional<std::string> next_token;
+  // Not in the model either: of the whole disk, for the same reader, which compares what it has made of the blocks.
+  std::int64_t disk_size_in_bytes = 0;
+  std::string tree_checksum;
 };
 
 struct ListChangedBlocksRequest {
@@ -62,7 +65,8 @@ KILN_WIRE_IN(kiln::services::ebs::ListSnapshotBlocksRequest, starting_block_inde
              "startingBlockIndex")
 KILN_WIRE(kiln::services::ebs::ListSnapshotBlocksRequest, snapshot_id, next_token, max_results, starting_block_index)
 KILN_WIRE(kiln::services::ebs::Block, block_index, block_token, checksum)
-KILN_WIRE(kiln::services::ebs::ListSnapshotBlocksResponse, blocks, expiry_time, volume_size, block_size, next_token)
+KILN_WIRE(kiln::services::ebs::ListSnapshotBlocksResponse, blocks, expiry_time, volume_size, block_size, next_token,
+          disk_size_in_bytes, tree_checksum)
 
 KILN_WIRE_IN(kiln::services::ebs::ListChangedBlocksRequest, second_snapshot_id, kiln::wire::In::uri, "secondSnapshotId")
 KILN_WIRE_IN(kiln::services::ebs::ListChangedBlocksRequest, first_snapshot_id, kiln::wire::In::query, "firstSnapshotId")
@@ -123,6 +127,8 @@ Response answer_with(control::BlockPage& page) {
 ListSnapshotBlocksResponse list_snapshot_blocks(Call& call, const ListSnapshotBlocksRequest& request) {
   auto page = page_of(call, request, request.snapshot_id, {});
   auto response = answer_with<ListSnapshotBlocksResponse>(page);
+  response.disk_size_in_bytes = static_cast<std::int64_t>(page.disk.size_bytes);
+  response.tree_checksum = checksum_of(page.disk.root);
   for (auto& block : page.blocks) {
     response.blocks.push_back({.block_index = static_cast<int>(block.index),
                                .block_token = std::move(block.token),
