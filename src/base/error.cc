@@ -17,6 +17,7 @@ std::string_view to_string(Fault fault) {
     case Fault::no_space: return "no_space";
     case Fault::io: return "io";
     case Fault::failed: return "failed";
+    case Fault::no_key: return "no_key";
   }
   return "unknown";
 }

@@ -23,6 +23,7 @@ enum class Fault {
   no_space,     // ENOSPC or a quota
   io,           // the disk or the network failed
   failed,       // the thing is in its failed state until an operator acts
+  no_key,       // it is encrypted, and its key is not available here
 };
 
 std::string_view to_string(Fault fault);

@@ -43,6 +43,10 @@ unsigned match(std::span<const std::byte> chunk, const ChunkUnits& units, const 
   return matches;
 }
 
+Feature masked(std::uint64_t unit_hash, const KeyDomain* domain) {
+  return domain == nullptr ? unit_hash : domain->mask_feature(unit_hash);
+}
+
 // A copy of a unit that is a reference now is that reference too.
 void follow_references(UnitMap& map) {
   for (auto& source : map) {
@@ -52,10 +56,11 @@ void follow_references(UnitMap& map) {
 
 }  // namespace
 
-std::vector<Feature> features_of(const ChunkUnits& units, const UnitMap& map) {
+std::vector<Feature> features_of(const ChunkUnits& units, const UnitMap& map, const KeyDomain* domain) {
   std::vector<Feature> features;
   for (std::size_t unit = 0; unit < map.size(); ++unit) {
-    if (map[unit].kind == Kind::literal && is_feature(units.hashes[unit])) features.push_back(units.hashes[unit]);
+    if (map[unit].kind != Kind::literal || !is_feature(units.hashes[unit])) continue;
+    features.push_back(masked(units.hashes[unit], domain));
   }
   return features;
 }
@@ -70,9 +75,10 @@ Status HeldBases::read(const Digest& base, std::span<const UnitRead> units) {
   return {};
 }
 
-BaseSearch::BaseSearch(Store& store, Usable usable, std::size_t cache_bytes)
+BaseSearch::BaseSearch(Store& store, Usable usable, std::size_t cache_bytes, const KeyDomain* domain)
     : store_(store),
       usable_(std::move(usable)),
+      domain_(domain),
       most_recent_(cache_bytes / chunk_bytes),
       cache_(cache_bytes, chunk_bytes) {}
 
@@ -105,7 +111,7 @@ BaseSearch::Votes BaseSearch::votes_for(const ChunkUnits& units) {
   std::vector<std::size_t> places;
   for (std::size_t unit = 0; unit < units.map.size(); ++unit) {
     if (units.map[unit].kind != Kind::literal || !is_feature(units.hashes[unit])) continue;
-    features.push_back(units.hashes[unit]);
+    features.push_back(masked(units.hashes[unit], domain_));
     places.push_back(unit);
   }
   Votes votes;
@@ -131,7 +137,8 @@ Result<BasePtr> BaseSearch::load(const ChunkId& id) {
     if (!may) return may.error();
     if (place.kind != RecordKind::chunk || !*may) continue;
     const auto held = store_.literals_at(place, id);
-    if (!held) continue;
+    // A hash that collides must not lead into another domain.
+    if (!held || held->domain != (domain_ == nullptr ? DomainId{} : domain_->id())) continue;
     BaseChunk made{.id = id, .pack = place.pack, .bytes = nullptr, .units = {}, .found = {}};
     auto bytes = std::make_shared<Bytes>(chunk_bytes);
     for (std::size_t i = 0; i < held->units.size(); ++i) {
@@ -149,7 +156,7 @@ Result<BasePtr> BaseSearch::load(const ChunkId& id) {
 }
 
 void BaseSearch::remember(const ChunkId& id, const ChunkBytes& chunk, const ChunkUnits& units, const UnitMap& map) {
-  auto features = features_of(units, map);
+  auto features = features_of(units, map, domain_);
   if (features.empty() || most_recent_ == 0) return;
   BaseChunk made{.id = id, .pack = {}, .bytes = chunk, .units = {}, .found = {}};
   for (std::size_t unit = 0; unit < map.size(); ++unit) {

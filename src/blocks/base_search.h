@@ -43,7 +43,8 @@ class BaseSearch {
  public:
   using Usable = std::function<base::Result<bool>(const PackId&)>;
 
-  BaseSearch(Store& store, Usable usable, std::size_t cache_bytes);
+  // domain: of the chunks and their bases; null is the plain one.
+  BaseSearch(Store& store, Usable usable, std::size_t cache_bytes, const KeyDomain* domain = nullptr);
 
   // The map of a chunk whose units are summed up in units.
   FoundBases find(std::span<const std::byte> chunk, const ChunkUnits& units);
@@ -58,6 +59,7 @@ class BaseSearch {
 
   Store& store_;
   const Usable usable_;
+  const KeyDomain* const domain_;
   const std::size_t most_recent_;
   SharedCache<BaseChunk> cache_;
 
@@ -66,8 +68,8 @@ class BaseSearch {
   std::unordered_map<Feature, ChunkId> recent_features_ KILN_GUARDED_BY(mutex_);
 };
 
-// The features of what a record with this map holds itself.
-std::vector<Feature> features_of(const ChunkUnits& units, const UnitMap& map);
+// The features of what a record with this map holds itself, masked by the domain.
+std::vector<Feature> features_of(const ChunkUnits& units, const UnitMap& map, const KeyDomain* domain = nullptr);
 
 // Gives the encoder of a record its bases' units, to check what it made.
 class HeldBases final : public BaseUnits {

@@ -76,7 +76,9 @@ class Compaction {
 
   Status add(const PackHeader& source, const PackEntry& entry, const Bytes& record) {
     // A pack holds an id once; of a base several copies may be alive.
-    if (writer_ && (in_writer_.contains(entry.id) || !writer_->fits(record, entry.features.size()))) KILN_TRY(flush());
+    const bool belongs = writer_ && writer_->domain() == source.domain && !in_writer_.contains(entry.id) &&
+                         writer_->fits(record, entry.features.size());
+    if (writer_ && !belongs) KILN_TRY(flush());
     if (!writer_) {
       writer_.emplace(PackHeader{
           .id = store_.new_pack_id(), .kind = source.kind, .domain = source.domain, .epoch = options_.epoch});

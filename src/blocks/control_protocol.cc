@@ -45,7 +45,7 @@ json::object done() { return {{"v", control_protocol_version}, {"ok", true}}; }
 
 Fault fault_named(std::string_view name) {
   for (const auto fault : {Fault::invalid, Fault::not_found, Fault::exists, Fault::corrupt, Fault::unsupported,
-                           Fault::busy, Fault::fenced, Fault::no_space, Fault::io, Fault::failed}) {
+                           Fault::busy, Fault::fenced, Fault::no_space, Fault::io, Fault::failed, Fault::no_key}) {
     if (base::to_string(fault) == name) return fault;
   }
   return Fault::io;
@@ -219,7 +219,7 @@ json::object answer_object(VolumeService& service, const json::object& line) {
     return answer_seal(service, cuts);
   }
   if (name == "open") {
-    const OpenVolume what{members.text("volume"), members.number("epoch"), members.text("key")};
+    const OpenVolume what{members.text("volume"), members.number("epoch"), members.text("keys")};
     return with(what, [&](const auto& w) { return service.open(w); });
   }
   if (name == "close") return with(members.text("volume"), [&](const auto& w) { return service.close(w); });
@@ -263,7 +263,7 @@ std::string open(const OpenVolume& what) {
   auto line = call("open");
   line["volume"] = what.volume;
   line["epoch"] = what.epoch;
-  line["key"] = what.key;
+  line["keys"] = what.keys;
   return line_of(line);
 }
 

@@ -99,7 +99,7 @@ TEST_F(ControlTest, what_a_guest_read_first_is_told_and_brought_near) {
 TEST_F(ControlTest, faults_keep_their_kind_and_their_sentence) {
   EXPECT_EQ(remote.open({.volume = id, .epoch = 2}).error().fault(), Fault::fenced);
   EXPECT_EQ(remote.open({.volume = base::new_id("vol"), .epoch = 2}).error().fault(), Fault::not_found);
-  EXPECT_EQ(remote.open({.volume = id, .epoch = 3, .key = "k"}).error().fault(), Fault::unsupported);
+  EXPECT_EQ(remote.open({.volume = id, .epoch = 3, .keys = "k"}).error().fault(), Fault::invalid);
   const auto closed = remote.seal({{id, "snap-1"}});
   EXPECT_EQ(closed.error().fault(), Fault::not_found);
   EXPECT_NE(closed.error().message().find(id), std::string::npos);
@@ -161,9 +161,9 @@ TEST_F(ControlTest, lines_that_break_the_form_are_answered_and_change_nothing) {
       {R"({"v":2,"call":"hello"})", Fault::unsupported},
       {R"({"v":-1,"call":"hello"})", Fault::invalid},
       {R"({"v":1,"call":"format"})", Fault::unsupported},
-      {R"({"v":1,"call":"open","volume":7,"epoch":1,"key":""})", Fault::invalid},
-      {R"({"v":1,"call":"open","volume":"../x","epoch":9,"key":""})", Fault::invalid},
-      {R"({"v":1,"call":"open","volume":"vol-0123456789abcdef0","epoch":-1,"key":""})", Fault::invalid},
+      {R"({"v":1,"call":"open","volume":7,"epoch":1,"keys":""})", Fault::invalid},
+      {R"({"v":1,"call":"open","volume":"../x","epoch":9,"keys":""})", Fault::invalid},
+      {R"({"v":1,"call":"open","volume":"vol-0123456789abcdef0","epoch":-1,"keys":""})", Fault::invalid},
       {R"({"v":1,"call":"seal","cuts":[1]})", Fault::invalid},
       {R"({"v":1,"call":"rebase","volume":"v","generation":1,"base":{"root":"00","size_bytes":1}})", Fault::invalid},
       {std::string(2000, '['), Fault::invalid},

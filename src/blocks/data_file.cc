@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
+#include "blocks/unit_map.h"
+
 namespace kiln::blocks {
 namespace {
 
@@ -12,6 +15,9 @@ using base::Files;
 using base::Path;
 using base::Result;
 using base::Status;
+
+constexpr std::uint64_t sector_bytes = 512;
+constexpr std::uint64_t piece_bytes = 256 << 10;  // encrypted at a time
 
 Path part_path(const Path& path, std::size_t part) {
   return part == 0 ? path : Path(path.string() + "." + std::to_string(part));
@@ -42,8 +48,8 @@ Status DataFile::create(Files& files, const Path& path, std::uint64_t size_bytes
 }
 
 Result<std::unique_ptr<DataFile>> DataFile::open(Files& files, const Path& path, base::Open how,
-                                                 std::uint64_t size_bytes) {
-  std::unique_ptr<DataFile> opened(new DataFile(path));
+                                                 std::uint64_t size_bytes, std::shared_ptr<const UnitCipher> cipher) {
+  std::unique_ptr<DataFile> opened(new DataFile(path, std::move(cipher)));
   for (std::size_t part = 0; part < parts_of(size_bytes); ++part) {
     auto file = files.open(part_path(path, part), how);
     const bool may_be_missing = part > 0 && how == base::Open::read;
@@ -99,18 +105,62 @@ Status DataFile::in_parts(std::uint64_t offset, std::uint64_t length, Call call)
   return {};
 }
 
-Status DataFile::read_exactly(std::uint64_t offset, std::span<std::byte> out) {
+Status DataFile::read_stored(std::uint64_t offset, std::span<std::byte> out) {
   return in_parts(offset, out.size(), [&](Part& part, std::uint64_t at, std::uint64_t done, std::uint64_t count) {
     return part.file->read_exactly(at, out.subspan(done, count));
   });
 }
 
-Status DataFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+Status DataFile::write_stored(std::uint64_t offset, std::span<const std::byte> bytes) {
   return in_parts(offset, bytes.size(), [&](Part& part, std::uint64_t at, std::uint64_t done, std::uint64_t count) {
     // Before the write, so that a sync that begins after it finds the part to be written.
     part.written = true;
     return part.file->write_at(at, bytes.subspan(done, count));
   });
+}
+
+// Offset and length are multiples of a sector. One that is stored as zeros is a hole, which a power cut may leave where
+// units were trimmed: it is zeros to the reader too. (No sector is encrypted to zeros: one in 2^4096 would be.)
+Status DataFile::decrypted(std::uint64_t offset, std::span<std::byte> out) {
+  KILN_TRY(read_stored(offset, out));
+  std::vector<std::size_t> holes;
+  for (std::size_t at = 0; at < out.size(); at += sector_bytes) {
+    if (is_zero(out.subspan(at, sector_bytes))) holes.push_back(at);
+  }
+  cipher_->decrypt({}, offset, out, out.data());
+  for (const auto at : holes) std::ranges::fill(out.subspan(at, sector_bytes), std::byte{});
+  return {};
+}
+
+Status DataFile::read_exactly(std::uint64_t offset, std::span<std::byte> out) {
+  if (!cipher_) return read_stored(offset, out);
+  const auto start = offset / sector_bytes * sector_bytes;
+  const auto end = (offset + out.size() + sector_bytes - 1) / sector_bytes * sector_bytes;
+  if (start == offset && end == offset + out.size()) return decrypted(offset, out);
+  base::Bytes whole(end - start);
+  KILN_TRY(decrypted(start, whole));
+  std::copy_n(whole.begin() + static_cast<std::ptrdiff_t>(offset - start), out.size(), out.begin());
+  return {};
+}
+
+Status DataFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+  if (!cipher_) return write_stored(offset, bytes);
+  base::Bytes piece;
+  while (!bytes.empty()) {
+    const auto start = offset / sector_bytes * sector_bytes;
+    const auto count = std::min<std::uint64_t>(bytes.size(), piece_bytes - (offset - start));
+    const auto end = (offset + count + sector_bytes - 1) / sector_bytes * sector_bytes;
+    piece.resize(end - start);
+    // What a sector holds besides is read first; guests write whole ones, so this is rare.
+    if (start != offset) KILN_TRY(decrypted(start, std::span(piece).first(sector_bytes)));
+    if (end != offset + count) KILN_TRY(decrypted(end - sector_bytes, std::span(piece).last(sector_bytes)));
+    std::copy_n(bytes.begin(), count, piece.begin() + static_cast<std::ptrdiff_t>(offset - start));
+    cipher_->encrypt({}, start, piece, piece.data());
+    KILN_TRY(write_stored(start, piece));
+    offset += count;
+    bytes = bytes.subspan(count);
+  }
+  return {};
 }
 
 Status DataFile::punch_hole(Extent range) {

@@ -153,7 +153,7 @@ TEST(Decoders, damaged_nodes_are_refused_or_encode_to_themselves) {
 }
 
 TEST(Decoders, damaged_slot_heads_are_refused_or_are_what_they_say) {
-  run(fuzz_blocks_slot_head, {golden_file("slot-1.head")}, 2000);
+  run(fuzz_blocks_slot_head, {golden_file("slot-2.head")}, 2000);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "blocks/disk_id.h"
+#include "blocks/keyring.h"
 
 namespace kiln::blocks {
 
@@ -31,6 +32,8 @@ class DiskSource {
   virtual ChunkBytes held(const ChunkId&) { return nullptr; }
   // The same ids in batches that are fetched best together, in the order of each batch's first.
   virtual std::vector<std::vector<ChunkId>> together(std::span<const ChunkId> ids);
+  // The keys of its chunks and of the volumes over its disks; null when it knows none.
+  virtual Keyring* keys() { return nullptr; }
   // Fetches a batch to where later reads are fast; of one that is damaged the rest, and says what is wrong.
   virtual base::Status bring(std::span<const ChunkId> batch);
 };

@@ -21,6 +21,16 @@ Result<MapReplay> replay_file(base::File& map, const VolumeFile& volume, const G
   return replay;
 }
 
+// Null for a plain volume.
+Result<std::shared_ptr<const UnitCipher>> cipher_of(const VolumeFile& volume, const GenerationEntry& entry,
+                                                    const Keyring* keys) {
+  if (volume.domain.is_plain()) return std::shared_ptr<const UnitCipher>();
+  if (keys == nullptr) return Error(Fault::no_key, volume.volume + " is encrypted, and there are no keys");
+  const auto domain = keys->find(volume.domain);
+  if (!domain) return domain.error().in(volume.volume);
+  return (*domain)->head(volume.volume, entry.number);
+}
+
 // A failed sync may have lost any of the writes before it, so it is never "no space, try again".
 Error lost(const Error& error) { return error.fault() == Fault::no_space ? Error(Fault::io, error.message()) : error; }
 
@@ -45,10 +55,13 @@ Status Generation::create_files(base::Files& files, const base::Path& directory,
 
 Result<std::shared_ptr<Generation>> Generation::recover(base::Files& files, const base::Path& directory,
                                                         const VolumeFile& volume, const GenerationEntry& entry,
-                                                        Trust trust) {
+                                                        const Keyring* keys, Trust trust) {
+  auto cipher = cipher_of(volume, entry, keys);
+  if (!cipher) return cipher.error();
   auto boot_id = files.boot_id();
   if (!boot_id) return boot_id.error();
-  auto data = DataFile::open(files, directory / entry.data_file, base::Open::read_write, volume.size_bytes);
+  auto data =
+      DataFile::open(files, directory / entry.data_file, base::Open::read_write, volume.size_bytes, *std::move(cipher));
   if (!data) return data.error();
   auto map = files.open(directory / entry.map_file, base::Open::read_write);
   if (!map) return map.error();
@@ -75,8 +88,12 @@ Result<std::shared_ptr<Generation>> Generation::recover(base::Files& files, cons
 }
 
 Result<std::shared_ptr<Generation>> Generation::open_finished(base::Files& files, const base::Path& directory,
-                                                              const VolumeFile& volume, const GenerationEntry& entry) {
-  auto data = DataFile::open(files, directory / entry.data_file, base::Open::read, volume.size_bytes);
+                                                              const VolumeFile& volume, const GenerationEntry& entry,
+                                                              const Keyring* keys) {
+  auto cipher = cipher_of(volume, entry, keys);
+  if (!cipher) return cipher.error();
+  auto data =
+      DataFile::open(files, directory / entry.data_file, base::Open::read, volume.size_bytes, *std::move(cipher));
   if (!data) return data.error();
   auto map = files.open(directory / entry.map_file, base::Open::read);
   if (!map) return map.error();

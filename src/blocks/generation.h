@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/mutex.h"
 #include "blocks/data_file.h"
+#include "blocks/keyring.h"
 #include "blocks/map_log.h"
 #include "blocks/volume_file.h"
 
@@ -33,11 +34,11 @@ class Generation {
   // For writing, by the owner of the volume's lock: recovers, durably, before it returns.
   static base::Result<std::shared_ptr<Generation>> recover(base::Files& files, const base::Path& directory,
                                                            const VolumeFile& volume, const GenerationEntry& entry,
-                                                           Trust trust = Trust::as_boot_allows);
+                                                           const Keyring* keys, Trust trust = Trust::as_boot_allows);
   // For reading one that takes no more writes.
   static base::Result<std::shared_ptr<Generation>> open_finished(base::Files& files, const base::Path& directory,
-                                                                 const VolumeFile& volume,
-                                                                 const GenerationEntry& entry);
+                                                                 const VolumeFile& volume, const GenerationEntry& entry,
+                                                                 const Keyring* keys);
 
   std::uint64_t number() const { return entry_.number; }
   const GenerationEntry& entry() const { return entry_; }

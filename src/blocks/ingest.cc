@@ -35,7 +35,7 @@ Ingest::Session::Session(Store& store, IngestOptions options)
     : store_(store),
       options_(std::move(options)),
       bases_(
-          store, [this](const PackId& pack) { return usable(pack); }, options_.base_cache_bytes),
+          store, [this](const PackId& pack) { return usable(pack); }, options_.base_cache_bytes, options_.domain.get()),
       tree_(store, options_.parent ? options_.parent->root : NodeId{}) {
   try {
     for (unsigned i = 0; i < options_.threads; ++i) workers_.emplace_back([this] { run_worker(); });
@@ -74,7 +74,7 @@ Status Ingest::Session::put(std::uint64_t chunk_index, std::span<const std::byte
       return {};
     }
   }
-  RecordEncoder encoder;
+  RecordEncoder encoder(store_.keys());
   run(job, encoder);
   return failure();
 }
@@ -94,7 +94,7 @@ Status Ingest::Session::put_zero(std::uint64_t chunk_index) {
 
 void Ingest::Session::run_worker() {
   try {
-    RecordEncoder encoder;
+    RecordEncoder encoder(store_.keys());
     for (;;) {
       Job job;
       {
@@ -123,7 +123,7 @@ void Ingest::Session::run(const Job& job, RecordEncoder& encoder) {
     Lock lock(mutex_);
     if (failure_) return;
   }
-  const Plaintext plain(RecordKind::chunk, *job.bytes);
+  const Plaintext plain(RecordKind::chunk, *job.bytes, options_.domain.get());
   if (const auto stored = resolve(plain, job.bytes, encoder); !stored) {
     static_cast<void>(fail(stored.error().in("block " + std::to_string(job.chunk_index))));
     return;
@@ -136,7 +136,7 @@ void Ingest::Session::run(const Job& job, RecordEncoder& encoder) {
 }
 
 Status Ingest::Session::resolve(const Plaintext& plain, const ChunkBytes& chunk, RecordEncoder& encoder) {
-  const auto& [kind, bytes, sum, id] = plain;
+  const auto& [kind, bytes, sum, domain, id] = plain;
   const auto count_duplicate = [this, &plain]() KILN_REQUIRES(mutex_) {
     if (plain.kind == RecordKind::chunk) progress_.deduplicated_bytes += plain.bytes.size();
   };
@@ -181,7 +181,7 @@ Result<Ingest::Session::Encoded> Ingest::Session::encode_chunk(const Plaintext& 
   if (with_bases && options_.base_cache_bytes > 0) found = bases_.find(plain.bytes, units);
   std::vector<Digest> base_ids;
   for (const auto& base : found.bases) base_ids.push_back(base->id);
-  made.features = features_of(units, found.map);
+  made.features = features_of(units, found.map, options_.domain.get());
   HeldBases held(found.bases);
   auto record = encoder.encode_chunk(plain, found.map, base_ids, &held);
   if (!record) return record.error();
@@ -270,9 +270,11 @@ Status Ingest::Session::append(RecordKind kind, const Digest& id, Encoded encode
     auto& writer = kind == RecordKind::node ? node_pack_ : data_pack_;
     if (writer && !writer->fits(encoded.record, encoded.features.size())) full = std::move(writer);
     if (!writer) {
-      const PackHeader header{.id = store_.new_pack_id(),
-                              .kind = kind == RecordKind::node ? PackKind::nodes : PackKind::data,
-                              .epoch = options_.epoch};
+      const PackHeader header{
+          .id = store_.new_pack_id(),
+          .kind = kind == RecordKind::node ? PackKind::nodes : PackKind::data,
+          .domain = options_.domain && kind == RecordKind::chunk ? options_.domain->id() : DomainId{},
+          .epoch = options_.epoch};
       writer = std::make_unique<PackWriter>(header);
     }
     writer->add(id, encoded.record, std::move(encoded.features));
@@ -370,7 +372,7 @@ Result<Ingested> Ingest::Session::again() {
   for (const auto& [id, pack] : bases) {
     if (const auto kept = copy_base(id, pack); !kept) return fail(kept.error());
   }
-  RecordEncoder encoder;
+  RecordEncoder encoder(store_.keys());
   for (const auto& [id, known] : foreign) {
     const auto stays = usable(*known.pack);
     if (!stays) return fail(stays.error());
@@ -384,7 +386,9 @@ Result<Ingested> Ingest::Session::again() {
     }
     // As a base it may have been copied a moment ago.
     if (const auto begun = begin_another_pack_if_holding(id); !begun) return fail(begun.error());
-    if (const auto kept = resolve(Plaintext(known.kind, *plain), plain, encoder); !kept) return fail(kept.error());
+    const auto* domain = known.kind == RecordKind::chunk ? options_.domain.get() : nullptr;
+    const Plaintext again(known.kind, *plain, domain);
+    if (const auto kept = resolve(again, plain, encoder); !kept) return fail(kept.error());
   }
   if (const auto flushed = flush(); !flushed) return fail(flushed.error());
   Lock lock(mutex_);

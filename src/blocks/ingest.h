@@ -39,6 +39,7 @@ unsigned ingest_threads();
 struct IngestOptions {
   std::string session;           // for messages
   std::optional<DiskId> parent;  // what is not put is the parent's; zeros without one
+  DomainPtr domain = nullptr;    // whose keys; null: none. The parent is of the same domain, and the store has it
   std::uint64_t epoch = 0;       // the catalog's, written into the packs
   unsigned threads = ingest_threads();
   // Of decoded chunks that new ones may refer to; 0: new chunks are stored whole.
@@ -83,8 +84,9 @@ class Ingest {
   // The content of one chunk: at most chunk_bytes, continued with zeros. The last put of an index counts.
   base::Status put(std::uint64_t chunk_index, std::span<const std::byte> bytes);
   base::Status put_zero(std::uint64_t chunk_index);
-  // The chunk of this id, when the store has a copy of it that may be shared: nothing is read. false: it has to be put.
-  base::Result<bool> put_stored(std::uint64_t chunk_index, const ChunkId& id);
+  // The chunk of which this is the SHA-256, when the store has a copy of it that may be shared: nothing is read. false:
+  // it has to be put.
+  base::Result<bool> put_stored(std::uint64_t chunk_index, const base::Digest& sha256);
   // Makes durable what was put so far, in packs that may be short ones. For a session that may be ended early and be
   // taken over by another; called by the owner when no put() runs.
   base::Status write_out();

@@ -23,7 +23,7 @@ class Ingest::Session {
 
   base::Status put(std::uint64_t chunk_index, std::span<const std::byte> bytes);
   base::Status put_zero(std::uint64_t chunk_index);
-  base::Result<bool> put_stored(std::uint64_t chunk_index, const ChunkId& id);
+  base::Result<bool> put_stored(std::uint64_t chunk_index, const base::Digest& sha256);
   base::Status write_out();
   base::Result<Ingested> finish(std::uint64_t size_bytes);
   base::Result<Ingested> again();

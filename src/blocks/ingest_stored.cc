@@ -10,7 +10,8 @@ using base::Lock;
 using base::Result;
 using base::Status;
 
-Result<bool> Ingest::Session::put_stored(std::uint64_t chunk_index, const ChunkId& id) {
+Result<bool> Ingest::Session::put_stored(std::uint64_t chunk_index, const base::Digest& sha256) {
+  const auto id = options_.domain ? options_.domain->mask(sha256) : sha256;
   if (chunk_index >= max_disk_chunks)
     return Error(Fault::invalid, "block " + std::to_string(chunk_index) + " is past 64 TiB");
   bool known = false;
@@ -46,8 +47,8 @@ Status Ingest::Session::write_out() {
   return {};
 }
 
-Result<bool> Ingest::put_stored(std::uint64_t chunk_index, const ChunkId& id) {
-  return session_->put_stored(chunk_index, id);
+Result<bool> Ingest::put_stored(std::uint64_t chunk_index, const base::Digest& sha256) {
+  return session_->put_stored(chunk_index, sha256);
 }
 Status Ingest::write_out() { return session_->write_out(); }
 

@@ -17,6 +17,7 @@ using base::Status;
 
 constexpr std::string_view header_magic = "KILNPACK";
 constexpr std::string_view trailer_magic = "KILNFOOT";
+constexpr std::uint64_t feature_encrypted = 1;
 constexpr std::size_t entry_bytes = 48;  // without bases and features
 
 std::size_t bytes_of_entry(std::size_t bases, std::size_t features) {
@@ -32,9 +33,9 @@ Bytes encode_header(const PackHeader& header) {
   base::append(out, base::as_bytes(header_magic));
   base::append_int(out, pack_version);
   base::append_int(out, static_cast<std::uint32_t>(header.kind));
-  base::append_int(out, std::uint64_t{0});  // incompatible features
+  base::append_int(out, header.domain.is_plain() ? 0 : feature_encrypted);
   base::append(out, header.id.bytes);
-  base::append(out, header.domain);
+  base::append(out, header.domain.bytes);
   base::append_int(out, header.epoch);
   assert(out.size() == pack_header_bytes);
   return out;
@@ -49,15 +50,19 @@ Result<PackHeader> parse_header(std::span<const std::byte> bytes) {
   }
   PackHeader header;
   const auto kind = reader.read_int<std::uint32_t>();
-  if (const auto features = reader.read_int<std::uint64_t>(); features != 0) {
+  const auto features = reader.read_int<std::uint64_t>();
+  if ((features & ~feature_encrypted) != 0) {
     return Error(Fault::unsupported, "a pack with incompatible features " + std::to_string(features) +
-                                         ", of which this program knows none");
+                                         ", of which this program knows " + std::to_string(feature_encrypted));
   }
   std::ranges::copy(reader.read(16), header.id.bytes.begin());
-  std::ranges::copy(reader.read(16), header.domain.begin());
+  std::ranges::copy(reader.read(16), header.domain.bytes.begin());
   header.epoch = reader.read_int<std::uint64_t>();
   if (kind != 1 && kind != 2) return corrupt("a pack of kind " + std::to_string(kind));
   header.kind = static_cast<PackKind>(kind);
+  if (header.domain.is_plain() != (features == 0) || (!header.domain.is_plain() && header.kind != PackKind::data)) {
+    return corrupt("the header does not say clearly whether records are encrypted");
+  }
   return header;
 }
 

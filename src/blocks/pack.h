@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "blocks/key_domain.h"
 #include "blocks/pack_id.h"
 #include "blocks/pack_store.h"
 #include "blocks/record.h"
@@ -33,8 +34,8 @@ RecordKind record_kind(PackKind kind);
 struct PackHeader {
   PackId id;
   PackKind kind = PackKind::data;
-  std::array<std::byte, 16> domain{};  // whose keys; zeros: the store's plain domain
-  std::uint64_t epoch = 0;             // the catalog's, when the pack was begun
+  DomainId domain;          // whose keys the records are encrypted with
+  std::uint64_t epoch = 0;  // the catalog's, when the pack was begun
 
   bool operator==(const PackHeader&) const = default;
 };
@@ -77,6 +78,7 @@ class PackWriter {
   // Takes the bytes of an encoded record, which names its bases. An id may be added once.
   void add(const base::Digest& id, std::span<const std::byte> record, std::vector<Feature> features = {});
   const PackId& id() const { return contents_.header.id; }
+  const DomainId& domain() const { return contents_.header.domain; }
   std::size_t records() const { return contents_.entries.size(); }
   // Whether this record still belongs into this pack.
   bool fits(std::span<const std::byte> record, std::size_t features) const;

@@ -92,7 +92,7 @@ TEST(Pack, another_version_and_unknown_features_are_refused_by_name) {
   read = parse_pack(bytes);
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().fault(), Fault::unsupported);
-  EXPECT_EQ(read.error().message(), "a pack with incompatible features 4, of which this program knows none");
+  EXPECT_EQ(read.error().message(), "a pack with incompatible features 4, of which this program knows 1");
 }
 
 TEST(Pack, an_empty_pack_is_a_pack) { EXPECT_TRUE(parse_pack(small_pack(test_header, 0).bytes)); }

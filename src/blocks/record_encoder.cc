@@ -34,10 +34,12 @@ const std::byte* in_one_piece(std::span<const std::byte> chunk, std::span<const 
 
 }  // namespace
 
-Plaintext::Plaintext(RecordKind of, std::span<const std::byte> content)
-    : kind(of), bytes(content), sum(base::xxh3_64(content)), id(base::sha256(content)) {}
+Plaintext::Plaintext(RecordKind of, std::span<const std::byte> content, const KeyDomain* in)
+    : kind(of), bytes(content), sum(base::xxh3_64(content)), domain(in), id(base::sha256(content)) {
+  if (domain != nullptr) id = domain->mask(id);
+}
 
-RecordEncoder::RecordEncoder() : context_(ZSTD_createCCtx()) {
+RecordEncoder::RecordEncoder(const Keyring* keys) : keys_(keys), context_(ZSTD_createCCtx()) {
   if (context_ == nullptr) throw std::bad_alloc();
   for (const auto& [parameter, value] : parameters) {
     ZSTD_CCtx_setParameter(static_cast<ZSTD_CCtx*>(context_), parameter, value);
@@ -110,9 +112,9 @@ Result<Bytes> RecordEncoder::encode_chunk(const Plaintext& chunk, const UnitMap&
 }
 
 Result<Bytes> RecordEncoder::checked(const Plaintext& plain, RecordHeader header, BaseUnits* units) {
-  auto record = encode_record(std::move(header), payload_);
+  auto record = encode_record(std::move(header), payload_, plain.domain);
   decoded_.resize(plain.bytes.size());
-  if (const auto again = decode_unhashed(record, plain.kind, plain.id, decoded_, units); !again) {
+  if (const auto again = decode_unhashed(record, plain.kind, plain.id, decoded_, units, keys_); !again) {
     return again.error().in("a record does not decode after it was encoded");
   }
   if (base::xxh3_64(decoded_) != plain.sum) {

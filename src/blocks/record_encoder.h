@@ -11,16 +11,19 @@ namespace kiln::blocks {
 // A chunk or an encoded node, its name, and a sum taken before the name was. A bit that flips in memory later, wherever
 // that is, makes what was encoded disagree with the sum, at a twentieth of what a second SHA-256 costs.
 struct Plaintext {
-  Plaintext(RecordKind of, std::span<const std::byte> content);  // content stays the caller's
+  // content stays the caller's, and so does the domain; a node belongs to none.
+  Plaintext(RecordKind of, std::span<const std::byte> content, const KeyDomain* in = nullptr);
   RecordKind kind;
   std::span<const std::byte> bytes;
-  std::uint64_t sum;  // XXH3-64
-  base::Digest id;    // SHA-256
+  std::uint64_t sum;        // XXH3-64
+  const KeyDomain* domain;  // null: stored as it is
+  base::Digest id;          // SHA-256, masked by the domain
 };
 
 class RecordEncoder {
  public:
-  RecordEncoder();
+  // keys must hold the domains of what is encoded.
+  explicit RecordEncoder(const Keyring* keys = nullptr);
   ~RecordEncoder();
   RecordEncoder(const RecordEncoder&) = delete;
   RecordEncoder& operator=(const RecordEncoder&) = delete;
@@ -38,6 +41,7 @@ class RecordEncoder {
   // The record, when it decodes to plain.
   base::Result<base::Bytes> checked(const Plaintext& plain, RecordHeader header, BaseUnits* units);
 
+  const Keyring* const keys_;
   void* context_;        // ZSTD_CCtx
   base::Bytes payload_;  // used again by each call, as the others
   base::Bytes compressed_;

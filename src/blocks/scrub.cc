@@ -30,12 +30,12 @@ Result<ScrubbedPack> scrub_pack(Store& store, const PackId& pack) {
   for (const auto& record : records) {
     ++scrubbed.records;
     if (!contents) scrubbed.bytes += record.location.length;
-    const auto plain = store.read_at(record.location, record.id);
-    if (plain) {
+    const auto checked = store.check_at(record.location, record.id);
+    if (checked) {
       good.push_back(record.location);
-    } else if (plain.error().fault() != Fault::unsupported) {
+    } else if (checked.error().fault() != Fault::unsupported) {
       // A record of a later version is sound as far as this program can tell: its checksum was right.
-      scrubbed.bad.push_back({.location = record.location, .id = record.id, .why = plain.error().message()});
+      scrubbed.bad.push_back({.location = record.location, .id = record.id, .why = checked.error().message()});
     }
   }
   KILN_TRY(store.bad_records().add(scrubbed.bad));

@@ -13,7 +13,7 @@ using base::Result;
 }  // namespace
 
 Result<SealedGeneration> SealedGeneration::open(base::Files& files, const base::Path& volume_directory,
-                                                const std::string& snapshot) {
+                                                const std::string& snapshot, const Keyring* keys) {
   const auto file = read_volume_file(files, volume_directory);
   if (!file) return file.error();
   const auto* sealed = file->sealed_as(snapshot);
@@ -24,6 +24,8 @@ Result<SealedGeneration> SealedGeneration::open(base::Files& files, const base::
   cut.generation_ = sealed->number;
   cut.size_bytes_ = sealed->size_bytes;
   cut.base_ = file->base;
+  cut.domain_ = file->domain;
+  cut.base_domain_ = file->base_domain;
   cut.is_oldest_ = true;
   for (const auto& entry : file->generations) {
     if (entry.number > sealed->number) break;
@@ -32,7 +34,7 @@ Result<SealedGeneration> SealedGeneration::open(base::Files& files, const base::
       cut.layers_.clear();
       continue;
     }
-    auto generation = Generation::open_finished(files, volume_directory, *file, entry);
+    auto generation = Generation::open_finished(files, volume_directory, *file, entry, keys);
     if (!generation) return generation.error();
     cut.layers_.insert(cut.layers_.begin(), *generation);
   }

@@ -19,9 +19,9 @@ namespace kiln::blocks {
 
 class SealedGeneration {
  public:
-  // not_found when no durable cut of that name is there.
+  // not_found when no durable cut of that name is there; no_key when keys lack its domain.
   static base::Result<SealedGeneration> open(base::Files& files, const base::Path& volume_directory,
-                                             const std::string& snapshot);
+                                             const std::string& snapshot, const Keyring* keys = nullptr);
 
   const std::string& volume() const { return volume_; }
   const std::string& snapshot() const { return snapshot_; }
@@ -30,6 +30,9 @@ class SealedGeneration {
   // The disk below: what to compose over. Nothing stands here while an older cut waits for its own upload.
   bool is_oldest() const { return is_oldest_; }
   const DiskId& base() const { return base_; }
+  // Whose keys the volume is encrypted with, and its base.
+  const DomainId& domain() const { return domain_; }
+  const DomainId& base_domain() const { return base_domain_; }
 
   // Indexes of chunks with a unit that was written or zeroed; ascending.
   std::vector<std::uint64_t> touched_chunks() const;
@@ -50,6 +53,7 @@ class SealedGeneration {
   std::uint64_t size_bytes_ = 0;
   bool is_oldest_ = false;
   DiskId base_;
+  DomainId domain_, base_domain_;
   std::vector<std::shared_ptr<Generation>> layers_;  // newest first
 };
 

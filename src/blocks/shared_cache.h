@@ -72,6 +72,12 @@ class SharedCache {
     held_.erase(held);
   }
 
+  void clear() {
+    base::Lock lock(mutex_);
+    held_.clear();
+    used_.clear();
+  }
+
   std::size_t values() {
     base::Lock lock(mutex_);
     return held_.size();

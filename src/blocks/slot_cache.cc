@@ -25,7 +25,7 @@ constexpr std::string_view lock_name = "LOCK";
 constexpr std::string_view temporary_prefix = "tmp-";
 // The one byte of a slot that changes: not 0 when it was opened since whoever made room last looked.
 constexpr std::uint64_t used_offset = 12;
-constexpr std::size_t sums_offset = 48;
+constexpr std::size_t sums_offset = 64;
 constexpr std::size_t check_offset = sums_offset + units_per_chunk * 8;
 // Each open slot is a descriptor, and keeps 516 KiB of disk when another process drops the slot.
 constexpr std::size_t most_open_slots = 128;
@@ -47,6 +47,7 @@ Bytes encode_slot_head(const SlotHead& head) {
   base::append_int(out, slot_version);
   base::append_int(out, std::uint32_t{0});  // used, then three bytes that are not
   base::append(out, head.id.bytes);
+  base::append(out, head.domain.bytes);
   for (const auto sum : head.sums) base::append_int(out, sum);
   assert(out.size() == check_offset);
   base::append_int(out, head_check(out));
@@ -63,23 +64,26 @@ Result<SlotHead> decode_slot_head(std::span<const std::byte> bytes) {
   (void)reader.read_int<std::uint32_t>();
   SlotHead head;
   std::ranges::copy(reader.read(head.id.bytes.size()), head.id.bytes.begin());
+  std::ranges::copy(reader.read(head.domain.bytes.size()), head.domain.bytes.begin());
   for (auto& sum : head.sums) sum = reader.read_int<std::uint64_t>();
   if (reader.read_int<std::uint64_t>() != head_check(bytes)) return Error(Fault::corrupt, "the checksum of its head");
   return head;
 }
 
-SlotCache::SlotCache(base::Files& files, const SlotCacheOptions& options)
+SlotCache::SlotCache(base::Files& files, const SlotCacheOptions& options, std::shared_ptr<const Keyring> keys)
     : files_(files),
       options_(options),
+      keys_(keys ? std::move(keys) : std::make_shared<const Keyring>()),
       most_slots_of_a_group_(options.budget_bytes / slot_file_bytes / slot_groups),
       open_(most_open_slots, 1) {}
 
-Result<std::unique_ptr<SlotCache>> SlotCache::open(base::Files& files, const SlotCacheOptions& options) {
+Result<std::unique_ptr<SlotCache>> SlotCache::open(base::Files& files, const SlotCacheOptions& options,
+                                                   std::shared_ptr<const Keyring> keys) {
   if (options.budget_bytes < min_slot_budget_bytes) {
     return Error(Fault::invalid, "a slot cache of " + std::to_string(options.budget_bytes) + " bytes; the least is " +
                                      std::to_string(min_slot_budget_bytes));
   }
-  return std::unique_ptr<SlotCache>(new SlotCache(files, options));
+  return std::unique_ptr<SlotCache>(new SlotCache(files, options, std::move(keys)));
 }
 
 Path SlotCache::group_of(const ChunkId& id) const {
@@ -105,6 +109,11 @@ Result<SlotCache::OpenSlotPtr> SlotCache::open_slot(const ChunkId& id) {
       drop(id, outcome.error());
       return outcome.error();
     }
+    if (!slot->head.domain.is_plain()) {
+      auto domain = keys_->find(slot->head.domain);
+      if (!domain) return domain.error();
+      slot->domain = *std::move(domain);
+    }
     constexpr std::byte used{1};
     // It only decides what goes first when room is made.
     if (bytes[used_offset] != used) (void)slot->file->write_at(used_offset, std::span(&used, 1));
@@ -125,6 +134,9 @@ Status SlotCache::read_units(const OpenSlot& slot, std::uint64_t first_unit, std
     if (base::xxh3_64(out.subspan(i * unit_bytes, unit_bytes)) != slot.head.sums[first_unit + i]) {
       return Error(Fault::corrupt, "the checksum of its unit " + std::to_string(first_unit + i));
     }
+  }
+  if (slot.domain) {
+    slot.domain->slots().decrypt(KeyDomain::slot_tweak(slot.head.id), first_unit * unit_bytes, out, out.data());
   }
   return {};
 }
@@ -156,7 +168,12 @@ SlotCache::Found SlotCache::read(const ChunkId& id, std::uint64_t offset, std::s
   return before / chunk_bytes != (before + out.size()) / chunk_bytes ? Found::often : Found::yes;
 }
 
-Result<Bytes> SlotCache::chunk(const ChunkId& id, const Load& load) {
+Result<Bytes> SlotCache::chunk(const ChunkId& id, const Load& load_from_pack) {
+  const auto load = [&]() -> Result<Bytes> {
+    auto loaded = load_from_pack();
+    if (!loaded) return loaded.error();
+    return std::move(loaded->bytes);
+  };
   Bytes bytes(chunk_bytes);
   if (read(id, 0, bytes) != Found::no) return bytes;
   const auto group = group_of(id);
@@ -164,12 +181,12 @@ Result<Bytes> SlotCache::chunk(const ChunkId& id, const Load& load) {
   if (!lock) return load();
   // Whoever held the lock before may have filled it.
   if (read(id, 0, bytes) != Found::no) return bytes;
-  auto loaded = load();
-  if (!loaded) return loaded;
+  auto loaded = load_from_pack();
+  if (!loaded) return loaded.error();
   auto kept = make_room(group);
   if (kept) kept = write_slot(group, id, *loaded);
   if (!kept) base::log_debug("blocks", "slot {} is not filled: {}", id.hex(), kept.error().message());
-  return loaded;
+  return std::move(loaded->bytes);
 }
 
 // Null when it cannot be had in time: a process that was stopped may hold it for ever.
@@ -225,9 +242,17 @@ Status SlotCache::make_room(const Path& group) {
   return {};
 }
 
-Status SlotCache::write_slot(const Path& group, const ChunkId& id, std::span<const std::byte> bytes) {
-  if (bytes.size() != chunk_bytes) return Error(Fault::invalid, "not a whole chunk");
+Status SlotCache::write_slot(const Path& group, const ChunkId& id, const Decoded& loaded) {
+  if (loaded.bytes.size() != chunk_bytes) return Error(Fault::invalid, "not a whole chunk");
   SlotHead head{.id = id};
+  Bytes encrypted;
+  std::span<const std::byte> bytes = loaded.bytes;
+  if (loaded.domain) {
+    head.domain = loaded.domain->id();
+    encrypted.resize(chunk_bytes);
+    loaded.domain->slots().encrypt(KeyDomain::slot_tweak(id), 0, bytes, encrypted.data());
+    bytes = encrypted;
+  }
   for (std::uint64_t unit = 0; unit < units_per_chunk; ++unit) {
     head.sums[unit] = base::xxh3_64(bytes.subspan(unit * unit_bytes, unit_bytes));
   }

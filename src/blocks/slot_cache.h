@@ -2,7 +2,7 @@
 // Chunks kept decoded on the host's own disk, for all guests of the host: 512 KiB slots in a directory, by chunk id.
 // docs/formats/slot-cache.md
 //
-//   <directory>/slots-1/<first byte of the id, hex>/<id, hex>   4 KiB head (a checksum of each unit), 512 KiB of data
+//   <directory>/slots-2/<first byte of the id, hex>/<id, hex>   4 KiB head (a checksum of each unit), 512 KiB of data
 //                                                  /LOCK        held by whoever fills a slot or makes room there
 //
 // Shared by any number of processes; each has its own SlotCache, which is thread-safe and waits for the disk. Of the
@@ -27,11 +27,13 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "blocks/disk_id.h"
+#include "blocks/keyring.h"
+#include "blocks/record.h"
 #include "blocks/shared_cache.h"
 
 namespace kiln::blocks {
 
-constexpr std::uint32_t slot_version = 1;
+constexpr std::uint32_t slot_version = 2;
 constexpr std::size_t slot_head_bytes = 4096;
 constexpr std::uint64_t slot_file_bytes = slot_head_bytes + chunk_bytes;
 constexpr std::uint64_t slot_groups = 256;  // one for each first byte of an id: the unit of locks and of eviction
@@ -46,7 +48,8 @@ struct SlotCacheOptions {
 
 struct SlotHead {
   ChunkId id;
-  std::array<std::uint64_t, units_per_chunk> sums{};  // XXH3-64 of each 4 KiB of data
+  DomainId domain;                                    // whose keys the data is encrypted with
+  std::array<std::uint64_t, units_per_chunk> sums{};  // XXH3-64 of each 4 KiB of data as it is stored
 };
 base::Bytes encode_slot_head(const SlotHead& head);
 base::Result<SlotHead> decode_slot_head(std::span<const std::byte> bytes);
@@ -54,7 +57,9 @@ base::Result<SlotHead> decode_slot_head(std::span<const std::byte> bytes);
 class SlotCache {
  public:
   // budget_bytes too small is Fault::invalid.
-  static base::Result<std::unique_ptr<SlotCache>> open(base::Files& files, const SlotCacheOptions& options);
+  // keys: a slot of a domain that is not there is none.
+  static base::Result<std::unique_ptr<SlotCache>> open(base::Files& files, const SlotCacheOptions& options,
+                                                       std::shared_ptr<const Keyring> keys = {});
 
   enum class Found {
     no,
@@ -69,29 +74,32 @@ class SlotCache {
   // Held by whoever is about to load this chunk and its neighbours together: the next one looks again when it has gone.
   // Null when it cannot be had in time. For chunk() it is no matter.
   std::unique_ptr<base::File> turn(const ChunkId& id) { return take_lock(group_of(id), "AHEAD"); }
-  // The whole chunk, from its slot or by load, which must verify it; what load gives is kept.
-  using Load = std::function<base::Result<base::Bytes>()>;
+  // The whole chunk, from its slot or by load, which must verify it and say whose it is; what load gives is kept,
+  // encrypted with the keys of its domain.
+  using Load = std::function<base::Result<Decoded>()>;
   base::Result<base::Bytes> chunk(const ChunkId& id, const Load& load);
 
  private:
   struct OpenSlot {
     std::unique_ptr<base::File> file;
     SlotHead head;
+    DomainPtr domain;
     mutable std::atomic<std::uint64_t> read_bytes = 0;
   };
   using OpenSlotPtr = std::shared_ptr<const OpenSlot>;
 
-  SlotCache(base::Files& files, const SlotCacheOptions& options);
+  SlotCache(base::Files& files, const SlotCacheOptions& options, std::shared_ptr<const Keyring> keys);
   base::Path group_of(const ChunkId& id) const;
   base::Result<OpenSlotPtr> open_slot(const ChunkId& id);
   base::Status read_units(const OpenSlot& slot, std::uint64_t first_unit, std::span<std::byte> out);
   void drop(const ChunkId& id, const base::Error& why);
   std::unique_ptr<base::File> take_lock(const base::Path& group, std::string_view name);
   base::Status make_room(const base::Path& group);
-  base::Status write_slot(const base::Path& group, const ChunkId& id, std::span<const std::byte> bytes);
+  base::Status write_slot(const base::Path& group, const ChunkId& id, const Decoded& loaded);
 
   base::Files& files_;
   const SlotCacheOptions options_;
+  const std::shared_ptr<const Keyring> keys_;
   const std::uint64_t most_slots_of_a_group_;
   SharedCache<OpenSlot> open_;
 };

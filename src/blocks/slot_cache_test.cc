@@ -26,7 +26,7 @@ using testing::test_seed;
 using testing::TestDirectory;
 using testing::why;
 
-const base::Path golden = base::Path(KILN_SOURCE_DIR) / "tests" / "golden" / "blocks" / "slot-1.head";
+const base::Path golden = base::Path(KILN_SOURCE_DIR) / "tests" / "golden" / "blocks" / "slot-2.head";
 
 // An id in the group of first; the cache does not hash, so any id goes with any content.
 ChunkId id_of(std::uint64_t n, std::uint8_t group = 7) {
@@ -37,6 +37,7 @@ ChunkId id_of(std::uint64_t n, std::uint8_t group = 7) {
 
 SlotHead golden_head() {
   SlotHead head{.id = base::sha256("golden")};
+  head.domain.bytes.fill(std::byte{0xd0});
   for (std::uint64_t i = 0; i < units_per_chunk; ++i) head.sums[i] = i * 0x0123456789abcdef;
   return head;
 }
@@ -53,9 +54,9 @@ struct SlotCacheTest : ::testing::Test {
     return *std::move(cache);
   }
   SlotCache::Load load(std::uint64_t n) {
-    return [this, n]() -> Result<Bytes> {
+    return [this, n]() -> Result<Decoded> {
       ++loads;
-      return content(n);
+      return Decoded{.bytes = content(n)};
     };
   }
   ::testing::AssertionResult gives(SlotCache& cache, std::uint64_t n, std::uint8_t group = 7) {
@@ -66,7 +67,7 @@ struct SlotCacheTest : ::testing::Test {
   }
   Path slot(std::uint64_t n, std::uint8_t group = 7) const {
     const auto name = id_of(n, group).hex();
-    return directory.path() / "slots-1" / name.substr(0, 2) / name;
+    return directory.path() / "slots-2" / name.substr(0, 2) / name;
   }
   std::size_t files_of_group(std::uint8_t group = 7) const {
     const auto names = base::posix_files().list(slot(0, group).parent_path());
@@ -106,7 +107,7 @@ TEST_F(SlotCacheTest, many_that_miss_one_chunk_at_once_load_it_once) {
 
 TEST_F(SlotCacheTest, an_error_of_the_load_is_the_callers_and_leaves_no_slot) {
   const auto cache = open();
-  const auto failed = cache->chunk(id_of(1), []() -> Result<Bytes> { return Error(Fault::corrupt, "rotten"); });
+  const auto failed = cache->chunk(id_of(1), []() -> Result<Decoded> { return Error(Fault::corrupt, "rotten"); });
   EXPECT_EQ(failed.error().fault(), Fault::corrupt);
   EXPECT_TRUE(gives(*cache, 1));
   EXPECT_EQ(loads, 1);
@@ -140,7 +141,7 @@ TEST_F(SlotCacheTest, a_slot_that_is_cut_short_foreign_or_swapped_is_filled_agai
     if (how == 0) std::filesystem::resize_file(slot(1), 100);
     if (how == 1) std::filesystem::resize_file(slot(1), slot_file_bytes - 1);
     if (how == 2) std::filesystem::resize_file(slot(1), 0);
-    if (how == 3) overwrite(slot(1), 8, 2);  // another version
+    if (how == 3) overwrite(slot(1), 8, 3);  // another version
     if (how == 4) std::filesystem::copy_file(slot(2), slot(1), std::filesystem::copy_options::overwrite_existing);
   };
   for (int how = 0; how < 5; ++how) {
@@ -216,7 +217,7 @@ TEST_F(SlotCacheTest, without_a_lock_in_time_a_chunk_is_loaded_and_not_kept) {
 }
 
 TEST_F(SlotCacheTest, a_directory_that_cannot_be_written_costs_only_time) {
-  std::ofstream(directory.path() / "slots-1") << "in the way";
+  std::ofstream(directory.path() / "slots-2") << "in the way";
   EXPECT_TRUE(gives(*open(), 1));
   EXPECT_TRUE(gives(*open(), 1));
   EXPECT_EQ(loads, 2);
@@ -260,7 +261,7 @@ TEST_F(SlotCacheTest, a_store_reads_through_its_slots_and_survives_their_loss) {
   }
 }
 
-TEST(SlotFormat, version_1_is_what_the_golden_file_says) {
+TEST(SlotFormat, version_2_is_what_the_golden_file_says) {
   const auto bytes = encode_slot_head(golden_head());
   if (std::getenv("KILN_WRITE_GOLDEN") != nullptr) {
     ASSERT_TRUE(base::posix_files().replace(golden, bytes));
@@ -271,6 +272,7 @@ TEST(SlotFormat, version_1_is_what_the_golden_file_says) {
   const auto head = decode_slot_head(base::as_bytes(*text));
   ASSERT_TRUE(head) << why(head);
   EXPECT_EQ(head->id, golden_head().id);
+  EXPECT_EQ(head->domain, golden_head().domain);
   EXPECT_EQ(head->sums, golden_head().sums);
 }
 

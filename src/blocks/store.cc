@@ -39,6 +39,7 @@ Store::Store(const StoreOptions& options)
       directory_(options.directory),
       access_(options.access),
       new_pack_id_(options.new_pack_id),
+      keys_(options.keys),
       bad_(options.files, options.directory / "BAD"),
       condemned_(options.files, options.directory / "condemned"),
       suspects_(options.files, options.directory / "suspects"),
@@ -58,7 +59,7 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
   if (!index) return index.error().in(where);
   store->index_ = *std::move(index);
   if (options.slots) {
-    auto slots = SlotCache::open(options.files, *options.slots);
+    auto slots = SlotCache::open(options.files, *options.slots, options.keys);
     if (!slots) return slots.error().in(where);
     store->slots_ = *std::move(slots);
   }
@@ -109,11 +110,19 @@ Result<ChunkId> Store::chunk_id(const DiskId& disk, std::uint64_t chunk_index) {
 Result<ChunkBytes> Store::chunk(const ChunkId& id) {
   if (id.is_null()) return ChunkBytes{};
   return chunks_.get(id, [&]() -> Result<ChunkBytes> {
-    const auto from_pack = [&] { return load(id, RecordKind::chunk); };
-    auto bytes = slots_ ? slots_->chunk(id, from_pack) : from_pack();
+    auto bytes = through_slot(id);
     if (!bytes) return bytes.error();
     return ChunkBytes(std::make_shared<const Bytes>(*std::move(bytes)));
   });
+}
+
+// From a slot where there are any, filling it on the way.
+Result<Bytes> Store::through_slot(const ChunkId& id, const Stretch* ahead) {
+  const auto from_pack = [&] { return load(id, RecordKind::chunk, ahead); };
+  if (slots_) return slots_->chunk(id, from_pack);
+  auto loaded = from_pack();
+  if (!loaded) return loaded.error();
+  return std::move(loaded->bytes);
 }
 
 Status Store::read_chunk(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out) {
@@ -135,7 +144,7 @@ Result<NodePtr> Store::node(const NodeId& id, unsigned level) {
   const auto node = nodes_.get(id, [&]() -> Result<NodePtr> {
     const auto bytes = load(id, RecordKind::node);
     if (!bytes) return bytes.error();
-    const auto decoded = decode_node(*bytes);
+    const auto decoded = decode_node(bytes->bytes);
     if (!decoded) return decoded.error().in("node " + id.hex());
     return NodePtr(std::make_shared<const Node>(*decoded));
   });
@@ -202,17 +211,21 @@ class Store::Bases final : public BaseUnits {
   const int depth_;
 };
 
-Result<Bytes> Store::decode_at(const Location& location, const Digest& id, int depth, const Stretch* ahead) {
+Result<Decoded> Store::decode_at(const Location& location, const Digest& id, int depth, const Stretch* ahead) {
   const auto where = [&] { return std::string(noun(location.kind)) + id.hex() + " in " + describe(location); };
   const auto stored = stored_at(location, ahead);
   if (!stored) return stored.error().in(where());
   Bases bases(*this, depth);
-  auto plain = decode_record(*stored, location.kind, id, &bases);
+  auto plain = decode(*stored, location.kind, id, &bases, keys_.get());
   if (!plain) return plain.error().in(where());
   return plain;
 }
 
-Result<Bytes> Store::read_at(const Location& location, const Digest& id) { return decode_at(location, id, 0); }
+Result<Bytes> Store::read_at(const Location& location, const Digest& id) {
+  auto plain = decode_at(location, id, 0);
+  if (!plain) return plain.error();
+  return std::move(plain->bytes);
+}
 
 Result<Bytes> Store::record_at(const Location& location, const Digest& id) {
   const auto where = [&] { return std::string(noun(location.kind)) + id.hex() + " in " + describe(location); };
@@ -226,24 +239,23 @@ Result<Bytes> Store::record_at(const Location& location, const Digest& id) {
   return stored;
 }
 
-Result<Store::Literals> Store::literals_at(const Location& location, const ChunkId& id) {
+Status Store::check_at(const Location& location, const Digest& id) {
+  const auto plain = read_at(location, id);
+  if (plain) return {};
+  if (plain.error().fault() != Fault::no_key) return plain.error();
   const auto stored = record_at(location, id);
+  return stored ? Status() : Status(stored.error());
+}
+
+Result<Literals> Store::literals_at(const Location& location, const ChunkId& id) {
+  const auto stored = stored_at(location);
   if (!stored) return stored.error();
-  const auto record = parse_record(*stored);
-  if (!record) return record.error();
-  const auto payload = parse_chunk_payload(record->payload, record->header.frame_log2, record->header.bases.size());
-  if (!payload) return payload.error();
-  Literals held;
-  for (std::size_t unit = 0; unit < units_per_chunk; ++unit) {
-    if (payload->map[unit].kind == UnitSource::Kind::literal) held.units.push_back(static_cast<std::uint8_t>(unit));
-  }
-  held.bytes.resize(held.units.size() * unit_bytes);
-  std::vector<UnitRead> reads;
-  for (std::size_t i = 0; i < held.units.size(); ++i) {
-    reads.push_back({.unit = held.units[i], .to = held.bytes.data() + i * unit_bytes});
-  }
-  KILN_TRY(read_units(*payload, reads));
-  return held;
+  return decode_literals(*stored, id, keys_.get());
+}
+
+void Store::forget_domain(const DomainId& domain) {
+  keys_->remove(domain);
+  chunks_.clear();
 }
 
 // Whoever stored a reference saw a copy of the base that holds the unit itself, and such copies stay while the base
@@ -256,7 +268,7 @@ Status Store::read_base(const Digest& base, std::span<const UnitRead> units, int
   for (const auto& place : *places) {
     if (place.kind != RecordKind::chunk) continue;
     const auto stored = stored_at(place);
-    const auto done = stored ? decode_units(*stored, base, units) : Status(stored.error());
+    const auto done = stored ? decode_units(*stored, base, units, keys_.get()) : Status(stored.error());
     if (done) return {};
     if (stored && done.error().fault() == Fault::not_found) by_reference.push_back(place);
     if (done.error().fault() == Fault::corrupt) suspects_.report(place.pack);
@@ -269,14 +281,14 @@ Status Store::read_base(const Digest& base, std::span<const UnitRead> units, int
       failure = plain.error();
       continue;
     }
-    for (const auto& [unit, to] : units) std::memcpy(to, plain->data() + unit * unit_bytes, unit_bytes);
+    for (const auto& [unit, to] : units) std::memcpy(to, plain->bytes.data() + unit * unit_bytes, unit_bytes);
     return {};
   }
   return failure;
 }
 
 // Tries every place, and looks into the index again when none served: a pack may have been replaced since.
-Result<Bytes> Store::load(const Digest& id, RecordKind kind, const Stretch* ahead) {
+Result<Decoded> Store::load(const Digest& id, RecordKind kind, const Stretch* ahead) {
   Error failure(Fault::not_found, std::string(noun(kind)) + id.hex() + " is in no pack that the index knows");
   for (int round = 0; round < most_rounds; ++round) {
     auto found = locations(id);

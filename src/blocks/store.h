@@ -10,7 +10,8 @@
 //
 // Opened with Access::write by the daemon alone, with Access::read by every plugin (after it forked). Thread-safe;
 // waits for the disk. Every chunk and node is hashed when it comes from a pack. A copy that fails is passed over for
-// another one; when none is good the answer is Fault::corrupt, with the chunk, the pack and the offset. Which packs are
+// another one; when none is good the answer is Fault::corrupt, with the chunk, the pack and the offset. A chunk of a
+// domain that is not in the keyring is Fault::no_key, unless memory still has it. Which packs are
 // live is known to the catalog, not here: the store keeps what it is told to keep until forget_pack().
 
 #include <functional>
@@ -26,6 +27,7 @@
 #include "blocks/chunk_index.h"
 #include "blocks/condemned_packs.h"
 #include "blocks/disk_source.h"
+#include "blocks/keyring.h"
 #include "blocks/manifest.h"
 #include "blocks/pack.h"
 #include "blocks/pack_store.h"
@@ -44,6 +46,7 @@ struct StoreOptions {
   std::size_t chunk_cache_bytes = 64 << 20;
   std::size_t node_cache_bytes = 8 << 20;
   std::optional<SlotCacheOptions> slots;  // decoded chunks on the local disk, shared with other processes
+  std::shared_ptr<Keyring> keys = std::make_shared<Keyring>();  // of the domains that may be read and written
   // Names of new packs. Their order decides which of several copies counts, so a simulation gives names of its own, to
   // run the same way again.
   std::function<PackId()> new_pack_id = PackId::make;
@@ -73,11 +76,9 @@ class Store final : public DiskSource, public NodeSource {
   // The record at one place as it is stored; its checksum has been checked: what compaction copies.
   base::Result<base::Bytes> record_at(const Location& location, const base::Digest& id);
 
+  // Whether the record at one place is good: read_at(), or its checksum alone when its key is not at hand.
+  base::Status check_at(const Location& location, const base::Digest& id);
   // What the copy of a chunk at one place holds itself, past every cache; its checksum has been checked, no hash.
-  struct Literals {
-    std::vector<std::uint8_t> units;
-    base::Bytes bytes;
-  };
   base::Result<Literals> literals_at(const Location& location, const ChunkId& id);
 
   // Makes a pack durable and then findable.
@@ -86,6 +87,10 @@ class Store final : public DiskSource, public NodeSource {
   base::Status forget_pack(const PackId& pack);
   base::Result<std::vector<IndexedPack>> packs() { return index_->packs(); }
   base::Result<IndexRebuild> rebuild_index();
+
+  Keyring* keys() override { return keys_.get(); }
+  // The domain leaves the keyring, and what memory holds of it goes.
+  void forget_domain(const DomainId& domain);
 
   PackStore& pack_store() { return *packs_; }
   ChunkIndex& index() { return *index_; }
@@ -105,11 +110,12 @@ class Store final : public DiskSource, public NodeSource {
     std::uint64_t offset = 0;
     base::Bytes bytes;
   };
-  base::Result<base::Bytes> load(const base::Digest& id, RecordKind kind, const Stretch* ahead = nullptr);
+  base::Result<Decoded> load(const base::Digest& id, RecordKind kind, const Stretch* ahead = nullptr);
   base::Result<base::Bytes> stored_at(const Location& location, const Stretch* ahead = nullptr);
-  base::Result<base::Bytes> decode_at(const Location& location, const base::Digest& id, int depth,
-                                      const Stretch* ahead = nullptr);
+  base::Result<Decoded> decode_at(const Location& location, const base::Digest& id, int depth,
+                                  const Stretch* ahead = nullptr);
   Stretch read_ahead(std::span<const ChunkId> batch);
+  base::Result<base::Bytes> through_slot(const ChunkId& id, const Stretch* ahead = nullptr);
   std::vector<ChunkId> missing_of(std::span<const ChunkId> batch);
   base::Status read_base(const base::Digest& base, std::span<const UnitRead> units, int depth);
 
@@ -117,6 +123,7 @@ class Store final : public DiskSource, public NodeSource {
   const base::Path directory_;
   const Access access_;
   const std::function<PackId()> new_pack_id_;
+  const std::shared_ptr<Keyring> keys_;
   std::string uuid_;
   std::unique_ptr<base::File> lock_;
   std::unique_ptr<PackStore> packs_;

@@ -90,13 +90,12 @@ Status Store::bring(std::span<const ChunkId> batch) {
   const auto ahead = missing.size() > 1 ? read_ahead(missing) : Stretch{};
   Status outcome;
   for (const auto& id : missing) {
-    const auto from_pack = [&] { return load(id, RecordKind::chunk, &ahead); };
     if (slots_) {
-      if (const auto bytes = slots_->chunk(id, from_pack); !bytes) outcome = bytes.error();
+      if (const auto bytes = through_slot(id, &ahead); !bytes) outcome = bytes.error();
       continue;
     }
     const auto bytes = chunks_.get(id, [&]() -> Result<ChunkBytes> {
-      auto plain = from_pack();
+      auto plain = through_slot(id, &ahead);
       if (!plain) return plain.error();
       return ChunkBytes(std::make_shared<const Bytes>(*std::move(plain)));
     });

@@ -39,6 +39,8 @@ Status Volume::create(base::Files& files, const Path& directory, const NewVolume
   made.size_bytes = what.size_bytes;
   made.base = what.base;
   made.epoch = what.epoch;
+  made.domain = what.domain;
+  made.base_domain = what.base_domain;
   made.generations.push_back(Generation::entry(1, GenerationState::current));
   if (auto sound = made.valid(); !sound) return Error(Fault::invalid, sound.error().message());
 
@@ -50,7 +52,8 @@ Status Volume::create(base::Files& files, const Path& directory, const NewVolume
   if (*there) {
     const auto found = read_volume_file(files, directory);
     if (!found) return found.error();
-    if (found->volume == what.volume && found->size_bytes == what.size_bytes && found->base == what.base) {
+    if (found->volume == what.volume && found->size_bytes == what.size_bytes && found->base == what.base &&
+        found->domain == what.domain) {
       // Whoever wrote it may have ended before its name was durable.
       KILN_TRY(files.sync_directory(directory));
       return files.sync_directory(directory.parent_path());
@@ -102,9 +105,6 @@ Result<std::unique_ptr<Volume>> Volume::open(base::Files& files, const Path& dir
     return Error(Fault::fenced, file->volume + " is at epoch " + std::to_string(file->epoch) + ", the caller at " +
                                     std::to_string(options.epoch));
   }
-  if (file->cipher != 0) {
-    return Error(Fault::unsupported, file->volume + " is encrypted with cipher " + std::to_string(file->cipher));
-  }
   std::unique_ptr<Volume> volume(new Volume(files, directory, source, options, std::move(*file), std::move(*lock)));
   if (auto loaded = volume->load(); !loaded) return loaded.error().in(volume->name_);
   return volume;
@@ -135,8 +135,8 @@ Status Volume::load() {
   std::vector<std::shared_ptr<Generation>> layers;
   for (const auto& entry : file.generations) {
     const bool finished = entry.state == GenerationState::sealed || entry.state == GenerationState::merged;
-    auto generation = finished ? Generation::open_finished(files_, directory_, file_, entry)
-                               : Generation::recover(files_, directory_, file_, entry, trust);
+    auto generation = finished ? Generation::open_finished(files_, directory_, file_, entry, source_.keys())
+                               : Generation::recover(files_, directory_, file_, entry, source_.keys(), trust);
     if (!generation) return generation.error();
     if (entry.state == GenerationState::next) {
       next_ = *generation;
@@ -181,7 +181,7 @@ Status Volume::checkpoint(std::shared_ptr<Generation>& generation) {
   KILN_TRY(files_.sync_directory(directory_));
   const auto entry = *found;
   KILN_TRY(replace_file(std::move(file)));
-  auto reopened = Generation::recover(files_, directory_, file_, entry);
+  auto reopened = Generation::recover(files_, directory_, file_, entry, source_.keys());
   if (!reopened) return reopened.error();
   generation = *reopened;
   return files_.remove(directory_ / old_name);

@@ -19,6 +19,8 @@
 // until it is opened again. Errors: no_space leaves the volume as it was; corrupt and io on reads concern that read
 // alone.
 //
+// Of an encrypted volume no plaintext is written to a file (docs/decisions/encryption.md).
+//
 // Locks: meta_mutex_ serialises what replaces VOLUME, is held across disk calls and taken before mutex_ (those of
 // several volumes in the order of their ids); mutex_ guards memory only and is never held across a call.
 
@@ -45,6 +47,8 @@ struct NewVolume {
   std::uint64_t size_bytes = 0;  // a multiple of 512, not smaller than base
   DiskId base;
   std::uint64_t epoch = 0;
+  DomainId domain = {};       // whose keys what is written is encrypted with
+  DomainId base_domain = {};  // and the base
 };
 
 struct VolumeOptions {
@@ -70,7 +74,8 @@ class Volume {
  public:
   // Makes the directory and its files, durably. Finding that the same volume is there already is success.
   static base::Status create(base::Files& files, const base::Path& directory, const NewVolume& what);
-  // busy: somebody else has it open. fenced: VOLUME has a higher epoch. A higher epoch is written down.
+  // busy: somebody else has it open. fenced: VOLUME has a higher epoch. A higher epoch is written down. no_key: the
+  // source does not have the keys of its domain.
   static base::Result<std::unique_ptr<Volume>> open(base::Files& files, const base::Path& directory, DiskSource& source,
                                                     const VolumeOptions& options);
   // busy while it is open. Nothing there is success.

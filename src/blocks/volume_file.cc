@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cctype>
+#include <optional>
 
 #include "base/digest.h"
 
@@ -20,6 +21,7 @@ constexpr std::string_view magic = "KILNVOL\n";
 constexpr std::size_t header_bytes = 24;
 constexpr std::size_t max_generations = 64;
 constexpr std::size_t max_text_bytes = 4096;
+constexpr std::uint32_t cipher_none = 0, cipher_xts = 1;
 
 void append_text(Bytes& out, std::string_view text) {
   base::append_int(out, static_cast<std::uint16_t>(text.size()));
@@ -29,6 +31,16 @@ void append_text(Bytes& out, std::string_view text) {
 std::string read_text(Reader& reader) {
   const auto size = reader.read_int<std::uint16_t>();
   return std::string(base::as_text(reader.read(size)));
+}
+
+// A plain one is an empty text.
+void append_domain(Bytes& out, const DomainId& domain) {
+  append_text(out, domain.is_plain() ? std::string() : domain.hex());
+}
+
+std::optional<DomainId> read_domain(Reader& reader) {
+  const auto text = read_text(reader);
+  return text.empty() ? DomainId{} : DomainId::from_hex(text);
 }
 
 base::Digest read_digest(Reader& reader) {
@@ -91,8 +103,8 @@ Status VolumeFile::valid() const {
   if (!plain_name(volume)) return Error(Fault::corrupt, "VOLUME has no proper volume id");
   if (!disk_size(size_bytes)) return Error(Fault::corrupt, volume + ": impossible size " + std::to_string(size_bytes));
   if (base.size_bytes > size_bytes) return Error(Fault::corrupt, volume + ": its base is larger than it is");
-  if (key_id.size() > max_text_bytes || wrapped_key.size() > max_text_bytes) {
-    return Error(Fault::corrupt, volume + ": its key is too long");
+  if (domain.is_plain() && !base_domain.is_plain()) {
+    return Error(Fault::corrupt, volume + ": its base is encrypted and it is not");
   }
   if (generations.empty() || generations.size() > max_generations) {
     return Error(Fault::corrupt, volume + ": " + std::to_string(generations.size()) + " generations");
@@ -121,9 +133,9 @@ Bytes encode(const VolumeFile& volume) {
   base::append(body, volume.base.root.bytes);
   base::append_int(body, volume.base.size_bytes);
   base::append_int(body, volume.epoch);
-  base::append_int(body, volume.cipher);
-  append_text(body, volume.key_id);
-  append_text(body, volume.wrapped_key);
+  base::append_int(body, volume.domain.is_plain() ? cipher_none : cipher_xts);
+  append_domain(body, volume.domain);
+  append_domain(body, volume.base_domain);
   base::append_int(body, static_cast<std::uint32_t>(volume.generations.size()));
   for (const auto& entry : volume.generations) {
     base::append_int(body, entry.number);
@@ -167,9 +179,17 @@ Result<VolumeFile> decode_volume_file(std::span<const std::byte> bytes) {
   volume.base.root = read_digest(reader);
   volume.base.size_bytes = reader.read_int<std::uint64_t>();
   volume.epoch = reader.read_int<std::uint64_t>();
-  volume.cipher = reader.read_int<std::uint32_t>();
-  volume.key_id = read_text(reader);
-  volume.wrapped_key = read_text(reader);
+  const auto cipher = reader.read_int<std::uint32_t>();
+  const auto domain = read_domain(reader);
+  const auto base_domain = read_domain(reader);
+  if (reader.ok() && cipher > cipher_xts) {
+    return Error(Fault::unsupported, volume.volume + " is encrypted with cipher " + std::to_string(cipher));
+  }
+  if (!domain || !base_domain || domain->is_plain() != (cipher == cipher_none)) {
+    return Error(Fault::corrupt, "VOLUME does not say clearly whose keys it is encrypted with");
+  }
+  volume.domain = *domain;
+  volume.base_domain = *base_domain;
   const auto count = reader.read_int<std::uint32_t>();
   for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
     GenerationEntry entry;

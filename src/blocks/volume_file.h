@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/files.h"
 #include "blocks/disk_id.h"
+#include "blocks/key_domain.h"
 
 namespace kiln::blocks {
 
@@ -40,9 +41,8 @@ struct VolumeFile {
   std::uint64_t size_bytes = 0;
   DiskId base;
   std::uint64_t epoch = 0;
-  std::uint32_t cipher = 0;  // 0: none
-  std::string key_id;
-  std::string wrapped_key;
+  DomainId domain;                           // whose keys what is written is encrypted with; plain: it is not
+  DomainId base_domain;                      // and the base disk
   std::vector<GenerationEntry> generations;  // ascending: sealed and merged ones, one current, at most one next
 
   bool operator==(const VolumeFile&) const = default;

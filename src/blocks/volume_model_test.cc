@@ -1,7 +1,7 @@
 // Random operations and crashes against a model that knows, for every sector, what it may contain.
 //
 // A few volumes are written, trimmed, zeroed, flushed, cut (several at one point in time), uploaded, cloned, grown and
-// removed; in the middle of anything the process is killed or the power goes, and again while it recovers. Every write
+// removed, and every second one is encrypted; in the middle of anything the process is killed or the power goes, and again while it recovers. Every write
 // has a stamp of its own, in each of its sectors. Held to be true after every crash: what a flush covered is there;
 // each sector is as it was or as it was written; what was read once after a recovery stays; a cut is the disk as it was
 // at the cut or is not there; a volume that was created, grown or removed stays so.
@@ -66,6 +66,7 @@ class Machine {
  public:
   Machine(std::uint64_t seed, Crashes& crashes) : random_(seed), files_(seed), crashes_(crashes) {
     root_ = durable_directory(files_);
+    disks_.keys()->add(domain_);
     for (int i = 0; i < 2; ++i) {
       Stamps base((3 * chunk_bytes / sector_bytes + sectors_per_unit * 5) * 2 / 3);
       for (std::size_t at = 0; at < base.size(); ++at) base[at] = at / 700 % 2 == 0 ? 1'000'000'000 + at : 0;
@@ -143,9 +144,12 @@ class Machine {
     model.base_id = base;
     model.base = model.now = content;
     model.now.resize(content.size() + more_sectors);
-    const auto created =
-        Volume::create(files_, root_ / model.name,
-                       {.volume = model.name, .size_bytes = model.now.size() * sector_bytes, .base = base, .epoch = 1});
+    const auto created = Volume::create(files_, root_ / model.name,
+                                        {.volume = model.name,
+                                         .size_bytes = model.now.size() * sector_bytes,
+                                         .base = base,
+                                         .epoch = 1,
+                                         .domain = last_volume_ % 2 == 0 ? domain_->id() : DomainId{}});
     EXPECT_TRUE(created.ok() || files_.died()) << text_of(created);
     if (!created) return;
     model.life = ModelVolume::Life::there;
@@ -222,7 +226,7 @@ class Machine {
 
   // The content of the oldest cut as an upload would compose it.
   std::optional<Stamps> compose(ModelVolume& model, const ModelCut& wanted) {
-    const auto cut = SealedGeneration::open(files_, root_ / model.name, wanted.snapshot);
+    const auto cut = SealedGeneration::open(files_, root_ / model.name, wanted.snapshot, disks_.keys());
     if (!cut) {
       EXPECT_TRUE(files_.died()) << cut.error().message();
       return std::nullopt;
@@ -265,7 +269,7 @@ class Machine {
       unsealing_.clear();
       return;
     }
-    const auto generation = SealedGeneration::open(files_, root_ / model.name, cut.snapshot);
+    const auto generation = SealedGeneration::open(files_, root_ / model.name, cut.snapshot, disks_.keys());
     if (!generation) return;
     const auto disk = disks_.add(content_of(*composed));
     rebasing_ = {model.name, cut.snapshot, disk, *composed};
@@ -407,6 +411,7 @@ class Machine {
   std::mt19937_64 random_;
   FaultyFiles files_;
   MemoryDisks disks_;
+  const DomainPtr domain_ = std::make_shared<const KeyDomain>(DomainId::make(), make_domain_secret());
   base::Path root_;
   std::list<ModelVolume> volumes_;
   std::set<std::string> removed_;

@@ -50,7 +50,7 @@ Status Volume::prepare_next() {
   KILN_TRY(Generation::create_files(files_, directory_, name_, entry, file.size_bytes));
   KILN_TRY(files_.sync_directory(directory_));
   KILN_TRY(replace_file(std::move(file)));
-  auto opened = Generation::recover(files_, directory_, file_, entry);
+  auto opened = Generation::recover(files_, directory_, file_, entry, source_.keys());
   if (!opened) return opened.error();
   next_ = *opened;
   return {};
@@ -242,6 +242,8 @@ Result<std::vector<GenerationEntry>> Volume::drop_generations(std::uint64_t gene
   dropped.assign(file.generations.begin(), found + 1);
   file.generations.erase(file.generations.begin(), found + 1);
   file.base = base;
+  // A cut is stored with the volume's own keys, whatever the disk below it was.
+  file.base_domain = file.domain;
   KILN_TRY(replace_file(std::move(file)));
   base::Lock lock(mutex_);
   base_ = base;

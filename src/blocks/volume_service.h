@@ -24,7 +24,7 @@ struct Hello {
 struct OpenVolume {
   std::string volume;       // vol-...: also the name of its directory and of its NBD export
   std::uint64_t epoch = 0;  // refused with Fault::fenced when VOLUME has a higher one
-  std::string key;          // of an encrypted volume; empty
+  std::string keys;         // of an encrypted volume and its base (domains_text); in no file and no log
 };
 
 struct SealVolume {

@@ -77,6 +77,11 @@ Status VolumeTable::reopen() {
       std::this_thread::sleep_for(reopen_pause);
       opened = Volume::open(files_, options_.directory / what.volume, source_, options);
     }
+    if (!opened && opened.error().fault() == Fault::no_key) {
+      base::log_info("blocks", "{} waits for its keys", what.volume);
+      without_keys_[what.volume] = what.epoch;
+      continue;
+    }
     if (!opened) {
       base::log_error("blocks", "{} was open and cannot be opened again: {}", what.volume, opened.error().message());
       continue;
@@ -119,7 +124,6 @@ void VolumeTable::close_all() {
   }
 }
 
-// change_mutex_ is held.
 Status VolumeTable::write_state() {
   if (options_.state_file.empty()) return {};
   std::vector<std::shared_ptr<Volume>> volumes;
@@ -129,6 +133,7 @@ Status VolumeTable::write_state() {
   }
   std::string content(state_head);
   for (const auto& volume : volumes) content += "\n" + volume->name() + " " + std::to_string(volume->epoch());
+  for (const auto& [volume, epoch] : without_keys_) content += "\n" + volume + " " + std::to_string(epoch);
   content += "\n" + std::string(state_end) + "\n";
   return files_.replace(options_.state_file, base::as_bytes(content));
 }
@@ -137,7 +142,11 @@ Result<Hello> VolumeTable::hello() { return Hello{.instance = options_.instance,
 
 Status VolumeTable::open(const OpenVolume& what) {
   if (!base::is_id("vol", what.volume)) return Error(Fault::invalid, "'" + what.volume + "' is not a volume id");
-  if (!what.key.empty()) return Error(Fault::unsupported, "encrypted volumes are not supported by this program");
+  const auto domains = parse_domains(what.keys);
+  if (!domains) return domains.error();
+  if (auto* keys = source_.keys()) {
+    for (const auto& domain : *domains) keys->add(domain);
+  }
   base::Lock change(change_mutex_);
   if (const auto there = find(what.volume)) {
     KILN_TRY(there->raise_epoch(what.epoch));
@@ -145,8 +154,11 @@ Status VolumeTable::open(const OpenVolume& what) {
   }
   auto options = options_.volume;
   options.epoch = what.epoch;
+  // A server that was killed had it open, and only lacked its keys since: nobody has looked at it.
+  if (without_keys_.contains(what.volume)) options.mended = false;
   auto opened = Volume::open(files_, options_.directory / what.volume, source_, options);
   if (!opened) return opened.error();
+  without_keys_.erase(what.volume);
   const std::shared_ptr<Volume> volume = std::move(*opened);
   if (volume->name() != what.volume) {
     return Error(Fault::corrupt, "the directory of " + what.volume + " holds " + volume->name());
@@ -169,7 +181,7 @@ Status VolumeTable::open(const OpenVolume& what) {
 Status VolumeTable::close(const std::string& volume) {
   base::Lock change(change_mutex_);
   const auto there = find(volume);
-  if (!there) return {};
+  if (!there) return without_keys_.erase(volume) > 0 ? write_state() : Status();
   auto closed = there->close();
   if (!closed && closed.error().fault() == Fault::busy) return closed;
   {

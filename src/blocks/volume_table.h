@@ -32,7 +32,8 @@ class VolumeTable final : public VolumeService {
   ~VolumeTable() override;
 
   // Opens what the state file names. A volume that cannot be opened is logged and left out; busy ones are tried again
-  // for a few seconds, because the kernel may still be ending the process that held them.
+  // for a few seconds, because the kernel may still be ending the process that held them. Encrypted ones wait for an
+  // open() with their keys.
   base::Status reopen();
   // The volume that an NBD export names; null when it is not open, whatever the name is.
   std::shared_ptr<Volume> find(const std::string& export_name);
@@ -54,7 +55,7 @@ class VolumeTable final : public VolumeService {
 
  private:
   base::Result<std::shared_ptr<Volume>> get(const std::string& volume);
-  base::Status write_state();
+  base::Status write_state() KILN_REQUIRES(change_mutex_);
   void finish_in_background(std::vector<std::shared_ptr<Volume>> volumes);
   void finish_until_stopped();
 
@@ -64,6 +65,8 @@ class VolumeTable final : public VolumeService {
   Prefetcher prefetcher_;
 
   base::Mutex change_mutex_;  // one open, close or rewrite of the state file at a time; held across disk calls
+  // Encrypted volumes that reopen() found in the state file, with their epochs, until open() brings their keys.
+  std::map<std::string, std::uint64_t> without_keys_ KILN_GUARDED_BY(change_mutex_);
   base::Mutex mutex_;
   base::Condition work_;
   std::map<std::string, std::shared_ptr<Volume>> volumes_ KILN_GUARDED_BY(mutex_);

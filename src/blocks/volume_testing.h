@@ -46,8 +46,10 @@ class MemoryDisks final : public DiskSource {
     if (found == chunks_.end()) return base::Error(base::Fault::corrupt, "no such chunk");
     return found->second;
   }
+  Keyring* keys() override { return &keys_; }
 
  private:
+  Keyring keys_;
   std::map<base::Digest, std::vector<ChunkId>> disks_;
   std::map<ChunkId, ChunkBytes> chunks_;
 };

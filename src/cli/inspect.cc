@@ -53,6 +53,8 @@ const char* name_of(blocks::GenerationState state) {
   return "unknown";
 }
 
+std::string domain_text(const blocks::DomainId& domain) { return domain.is_plain() ? "plain" : domain.hex(); }
+
 blocks::VolumeFile volume_beside(const base::Path& path) {
   const auto volume_path = path.parent_path() / "VOLUME";
   const auto text = content_of(volume_path);
@@ -64,9 +66,10 @@ Description describe_volume(const base::Path& path) {
   const auto volume = must(blocks::decode_volume_file(base::as_bytes(text)), path);
   Description out;
   say(out,
-      "volume       {}\nsize         {} ({})\nbase root    {}\nbase size    {}\nepoch        {}\ncipher       {}\n",
+      "volume       {}\nsize         {} ({})\nbase root    {}\nbase size    {}\nepoch        {}\ndomain       {}\nbase "
+      "domain  {}\n",
       volume.volume, volume.size_bytes, bytes(volume.size_bytes), volume.base.root.hex(), volume.base.size_bytes,
-      volume.epoch, volume.cipher == 0 ? "none" : std::to_string(volume.cipher));
+      volume.epoch, domain_text(volume.domain), domain_text(volume.base_domain));
   for (const auto& generation : volume.generations) {
     say(out, "generation   {} {:<8} {} {}{}\n", generation.number, name_of(generation.state), generation.data_file,
         generation.map_file, generation.snapshot.empty() ? "" : "  cut of " + generation.snapshot);
@@ -147,9 +150,10 @@ Description describe_pack(const base::Path& path) {
   const auto pack = must(blocks::parse_pack(base::as_bytes(text)), path);
   const bool nodes = pack.header.kind == blocks::PackKind::nodes;
   Description out;
-  say(out, "pack         {}\nkind         {}\nepoch        {}\nsize         {} ({})\nrecords      {}\n",
-      pack.header.id.text(), nodes ? "nodes" : "data", pack.header.epoch, pack.size_bytes, bytes(pack.size_bytes),
-      pack.entries.size());
+  say(out,
+      "pack         {}\nkind         {}\ndomain       {}\nepoch        {}\nsize         {} ({})\nrecords      {}\n",
+      pack.header.id.text(), nodes ? "nodes" : "data", domain_text(pack.header.domain), pack.header.epoch,
+      pack.size_bytes, bytes(pack.size_bytes), pack.entries.size());
   for (const auto& entry : pack.entries) {
     const auto stored = base::as_bytes(text).subspan(entry.offset, entry.length);
     say(out, "  {} at {:>9}, {:>7} bytes", entry.id.hex(), entry.offset, entry.length);
@@ -205,7 +209,7 @@ Description describe_slot(const base::Path& path) {
   const auto all = base::as_bytes(text);
   const auto head = must(blocks::decode_slot_head(all.first(std::min(all.size(), blocks::slot_head_bytes))), path);
   Description out;
-  say(out, "slot         of chunk {}\n", head.id.hex());
+  say(out, "slot         of chunk {}\ndomain       {}\n", head.id.hex(), domain_text(head.domain));
   const auto data = all.subspan(blocks::slot_head_bytes);
   if (data.size() != blocks::chunk_bytes) {
     out.damage.push_back(fmt::format("it has {} bytes of data instead of {}", data.size(), blocks::chunk_bytes));

@@ -9,6 +9,7 @@
 #include "catalog/volumes.h"
 #include "control/boot_traces.h"
 #include "control/instance_types.h"
+#include "control/volume_access.h"
 
 namespace kiln::control {
 namespace {
@@ -37,12 +38,15 @@ std::string in_step(jobs::Context& job, const std::string& name) {
   return name + " in step " + std::to_string(job.job().step);
 }
 
-void open_volume(jobs::Context& job, blocks::VolumeService& service, const catalog::Volume& volume, base::Micros now) {
-  const auto opened = service.open({.volume = volume.id, .epoch = static_cast<std::uint64_t>(volume.epoch), .key = {}});
+void open_volume(Region& region, jobs::Context& job, blocks::VolumeService& service, const catalog::Volume& volume) {
+  auto keys = volume_keys(region, volume.id);
+  if (!keys) throw std::runtime_error(volume.id + ": " + keys.error().message());
+  const auto opened =
+      service.open({.volume = volume.id, .epoch = static_cast<std::uint64_t>(volume.epoch), .keys = *std::move(keys)});
   if (opened.ok()) return;
   // A job that snapshots the volume of a stopped instance holds it for a moment.
   if (opened.error().fault() == base::Fault::busy &&
-      now - noted_time(job, in_step(job, "volume is busy"), now) < busy_limit) {
+      region.clock.now() - noted_time(job, in_step(job, "volume is busy"), region.clock.now()) < busy_limit) {
     throw jobs::Retry(volume.id + ": " + opened.error().message(), look_interval);
   }
   throw std::runtime_error(volume.id + ": " + opened.error().message());
@@ -127,7 +131,7 @@ void serve_disks(Region& region, jobs::Context& job, const catalog::Instance& in
   const auto service = region.disk_servers.of(instance.id);
   for (const auto& volume : volumes) {
     job.keep_alive();
-    open_volume(job, *service, volume, region.clock.now());
+    open_volume(region, job, *service, volume);
     if (volume.initialization_rate) initialize(*service, volume);
   }
 }

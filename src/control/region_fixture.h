@@ -179,7 +179,7 @@ class RegionFixture {
       if (!open) throw std::runtime_error(volume_id + " is not open in the disk server of " + instance_id);
       done = body(*open);
     } else {
-      done = idle_volumes_->open({.volume = volume_id, .epoch = epoch, .key = {}});
+      done = idle_volumes_->open({.volume = volume_id, .epoch = epoch, .keys = {}});
       if (done) {
         // A job that had it open too may just have closed it.
         const auto open = idle_volumes_->find(volume_id);

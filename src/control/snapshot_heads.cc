@@ -78,6 +78,11 @@ Status SnapshotHead::open(const blocks::NewVolume& what) {
   KILN_TRY(blocks::Volume::create(files_, directory_, what));
   auto opened = blocks::Volume::open(files_, directory_, source_, {.epoch = what.epoch});
   if (!opened) return opened.error();
+  if (!what.domain.is_plain()) {
+    auto domain = source_.keys()->find(what.domain);
+    if (!domain) return domain.error();
+    domain_ = *std::move(domain);
+  }
   // The daemon died between a cut and the rows that speak of it: the client was not answered, and may go on writing.
   if (auto undone = (*opened)->unseal(what.volume); !undone && undone.error().fault() != Fault::not_found) {
     return undone;
@@ -101,6 +106,12 @@ Result<std::shared_ptr<blocks::Volume>> SnapshotHead::volume() {
   return volume_;
 }
 
+// The hashes of an encrypted snapshot's blocks lie in it as ids do, masked.
+std::pair<std::shared_ptr<base::File>, blocks::DomainPtr> SnapshotHead::digests_file() {
+  const base::Lock lock(open_mutex_);
+  return {digests_, domain_};
+}
+
 // A volume whose sync failed takes no more writes until it is opened again, which the next call does.
 void SnapshotHead::give_up(const std::shared_ptr<blocks::Volume>& failed) {
   const base::Lock lock(open_mutex_);
@@ -112,11 +123,7 @@ Status SnapshotHead::put(std::uint64_t index, std::span<const std::byte> bytes, 
   if (!put.admitted()) return put.admitted();
   const auto volume = this->volume();
   if (!volume) return volume.error();
-  std::shared_ptr<base::File> digests;
-  {
-    const base::Lock lock(open_mutex_);
-    digests = digests_;
-  }
+  const auto [digests, domain] = digests_file();
   const auto place = index * digest.bytes.size();
   // Unknown while the block is neither what it was nor what it will be, and after a write that failed.
   KILN_TRY(digests->write_at(place, Digest{}.bytes));
@@ -125,7 +132,7 @@ Status SnapshotHead::put(std::uint64_t index, std::span<const std::byte> bytes, 
     if (written.error().fault() != Fault::no_space) give_up(*volume);
     return written;
   }
-  KILN_TRY(digests->write_at(place, digest.bytes));
+  KILN_TRY(digests->write_at(place, (domain ? domain->mask(digest) : digest).bytes));
   put.done();
   return {};
 }
@@ -144,11 +151,7 @@ Status SnapshotHead::close_gate() {
 }
 
 Result<Digest> SnapshotHead::linear_checksum(blocks::Volume& volume, const std::vector<bool>& written) {
-  std::shared_ptr<base::File> digests;
-  {
-    const base::Lock lock(open_mutex_);
-    digests = digests_;
-  }
+  const auto [digests, domain] = digests_file();
   base::Sha256 all;
   base::Bytes block(blocks::chunk_bytes);
   for (std::uint64_t index = 0; index < written.size(); ++index) {
@@ -159,6 +162,8 @@ Result<Digest> SnapshotHead::linear_checksum(blocks::Volume& volume, const std::
     if (*read != digest.bytes.size() || digest.is_null()) {
       KILN_TRY(volume.read(index * blocks::chunk_bytes, block));
       digest = base::sha256(block);
+    } else if (domain) {
+      digest = domain->unmask(digest);
     }
     all.add(digest.bytes);
   }

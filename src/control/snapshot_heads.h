@@ -21,6 +21,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -62,6 +63,7 @@ class SnapshotHead {
   base::Result<std::shared_ptr<blocks::Volume>> volume();
   base::Status close_gate();
   base::Status check(blocks::Volume& volume, const Expected& expected);
+  std::pair<std::shared_ptr<base::File>, blocks::DomainPtr> digests_file();
   base::Result<base::Digest> linear_checksum(blocks::Volume& volume, const std::vector<bool>& written);
   void give_up(const std::shared_ptr<blocks::Volume>& failed);
 
@@ -75,6 +77,7 @@ class SnapshotHead {
   // The digest of block n at byte 32 n, all zeros where it is not known: memory that does not grow with the disk. What
   // an earlier process wrote there is not trusted.
   std::shared_ptr<base::File> digests_ KILN_GUARDED_BY(open_mutex_);
+  blocks::DomainPtr domain_ KILN_GUARDED_BY(open_mutex_);  // null: plain
   bool closed_ KILN_GUARDED_BY(open_mutex_) = false;
 
   base::Mutex mutex_;

@@ -70,7 +70,10 @@ void step_cut(Region& region, jobs::Context& job) {
 void make_durable(Region& region, const std::string& id) {
   const auto snapshot = find(region, id);
   if (!snapshot || snapshot->state != "pending") return;
-  if (blocks::SealedGeneration::open(region.files, region.volume_directory(snapshot->volume_id), id)) return;
+  if (blocks::SealedGeneration::open(region.files, region.volume_directory(snapshot->volume_id), id,
+                                     region.store.keys())) {
+    return;
+  }
   const auto done = with_volumes(region, {snapshot->volume_id}, [&](blocks::VolumeService& service, ServedBy) {
     return service.sealed({.volume = snapshot->volume_id, .snapshot = id});
   });

@@ -90,7 +90,7 @@ TEST(Snapshots, uploads_are_done_oldest_first_whatever_order_their_jobs_have) {
     return true;
   });
   // Cut in one order, started in the other.
-  ASSERT_TRUE(region.idle_volumes.open({.volume = volume, .epoch = 1, .key = {}}));
+  ASSERT_TRUE(region.idle_volumes.open({.volume = volume, .epoch = 1, .keys = {}}));
   ASSERT_TRUE(region.idle_volumes.seal({{.volume = volume, .snapshot = ids[0]}}));
   ASSERT_TRUE(region.idle_volumes.find(volume)->write(0, Fixture::pattern(1 << 20, 2), blocks::Fua::no));
   ASSERT_TRUE(region.idle_volumes.seal({{.volume = volume, .snapshot = ids[1]}}));

@@ -74,6 +74,7 @@ UploadSession::UploadSession(Region& region, Options options) : region_(region) 
       region.store,
       blocks::IngestOptions{.session = id_,
                             .parent = options.parent,
+                            .domain = options.domain,
                             .epoch = epoch_,
                             .threads = options.threads,
                             .usable = [this](const blocks::PackId& pack) { return usable(pack); },

@@ -34,6 +34,7 @@ class UploadSession {
     std::string job = {};    // id of the job whose step this is; empty for an import
     std::int64_t fence = 0;  // of that job
     std::optional<blocks::DiskId> parent = {};
+    blocks::DomainPtr domain = nullptr;  // whose keys the chunks are stored with, the parent's too; null: none
     unsigned threads = blocks::ingest_threads();
     bool resume = false;  // what earlier sessions of the same job stored is this one's
   };

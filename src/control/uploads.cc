@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "blocks/reencode.h"
 #include "blocks/sealed_generation.h"
 #include "blocks/usage.h"
 #include "catalog/blocks.h"
@@ -86,6 +87,17 @@ void put_touched_chunks(Region& region, const SealedGeneration& cut, blocks::Ing
   }
 }
 
+// The rest of the disk below, for a tree that shares nothing with it.
+void put_untouched_chunks(Region& region, const SealedGeneration& cut, blocks::Ingest& ingest, Progress& progress) {
+  const auto touched = cut.touched_chunks();
+  std::size_t done = touched.size();
+  const auto put = blocks::put_disk(region.store, cut.base(), ingest, [&](std::uint64_t index) {
+    progress.at(done++);
+    return !std::binary_search(touched.begin(), touched.end(), index);
+  });
+  if (!put) throw std::runtime_error("the disk below the cut: " + put.error().message());
+}
+
 // What the commit of blocks and rows makes true, in its transaction.
 void complete(catalog::Txn& txn, Region& region, const std::string& snapshot_id, const blocks::DiskId& disk) {
   auto row = catalog::find_snapshot(txn, region.name, snapshot_id);
@@ -137,10 +149,24 @@ void count_full_bytes(Region& region, jobs::Context& job, const std::string& sna
   });
 }
 
+blocks::DomainPtr domain_of(Region& region, const SealedGeneration& cut) {
+  if (cut.domain().is_plain()) return nullptr;
+  return value_of(region.store.keys()->find(cut.domain()), cut.volume());
+}
+
+// Of a volume whose base is stored with other keys than its own, or with none, all of it is stored anew.
 blocks::DiskId store_cut(Region& region, jobs::Context& job, const SealedGeneration& cut) {
-  UploadSession session(region, {.job = job.job().id, .fence = job.job().fence, .parent = cut.base()});
-  Progress progress(region, job, session, cut.snapshot(), cut.touched_chunks().size());
+  const bool anew = cut.domain() != cut.base_domain();
+  UploadSession session(region, {.job = job.job().id,
+                                 .fence = job.job().fence,
+                                 .parent = anew ? std::optional<blocks::DiskId>() : cut.base(),
+                                 .domain = domain_of(region, cut)});
+  auto chunks = cut.touched_chunks().size();
+  if (anew)
+    chunks += value_of(blocks::data_bytes(region.store, cut.base()), "the disk below the cut") / blocks::chunk_bytes;
+  Progress progress(region, job, session, cut.snapshot(), chunks);
   put_touched_chunks(region, cut, session.ingest(), progress);
+  if (anew) put_untouched_chunks(region, cut, session.ingest(), progress);
   const auto disk = session.store(cut.size_bytes(), [&] { job.keep_alive(); });
   session.commit([&](const auto& body) { job.in_txn(body); },
                  [&](catalog::Txn& txn) { complete(txn, region, cut.snapshot(), disk); });
@@ -168,8 +194,9 @@ std::optional<blocks::DiskId> stored(Region& region, jobs::Context& job, const S
 void settle_oldest(Region& region, jobs::Context& job, const std::string& volume_id, const std::string& snapshot_id) {
   const auto row = find(region, snapshot_id);
   if (!row || row->state == "error") return give_up_cut(region, volume_id, snapshot_id);
-  const auto cut = value_of(SealedGeneration::open(region.files, region.volume_directory(volume_id), snapshot_id),
-                            "the cut of " + snapshot_id);
+  const auto cut = value_of(
+      SealedGeneration::open(region.files, region.volume_directory(volume_id), snapshot_id, region.store.keys()),
+      "the cut of " + snapshot_id);
   const auto disk = stored(region, job, *row, cut);
   if (!disk) return give_up_cut(region, volume_id, snapshot_id);
   rebase(region, job, cut, *disk);
@@ -196,8 +223,8 @@ void store_started(Region& region, jobs::Context& job, const std::string& snapsh
   const auto row = find(region, snapshot_id);
   if (!row || row->state == "error") return;
   const auto directory = region.snapshot_heads.directory_of(snapshot_id);
-  const auto cut =
-      value_of(SealedGeneration::open(region.files, directory, snapshot_id), "the blocks of " + snapshot_id);
+  const auto cut = value_of(SealedGeneration::open(region.files, directory, snapshot_id, region.store.keys()),
+                            "the blocks of " + snapshot_id);
   stored(region, job, *row, cut);
 }
 

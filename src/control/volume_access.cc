@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "blocks/volume_file.h"
 #include "catalog/instances.h"
 #include "catalog/volumes.h"
 
@@ -26,7 +27,7 @@ bool has_all(blocks::VolumeService& service, const std::vector<std::string>& vol
 // Volumes that this call opened, closed when it ends.
 class Opened {
  public:
-  explicit Opened(blocks::VolumeService& service) : service_(service) {}
+  Opened(Region& region, blocks::VolumeService& service) : region_(region), service_(service) {}
   ~Opened() {
     for (const auto& id : ids_) {
       if (auto closed = service_.close(id); !closed && closed.error().fault() != Fault::not_found) {
@@ -35,12 +36,15 @@ class Opened {
     }
   }
   Status open(const std::string& id, std::uint64_t epoch) {
-    KILN_TRY(service_.open({.volume = id, .epoch = epoch, .key = {}}));
+    auto keys = volume_keys(region_, id);
+    if (!keys) return keys.error();
+    KILN_TRY(service_.open({.volume = id, .epoch = epoch, .keys = *std::move(keys)}));
     ids_.push_back(id);
     return {};
   }
 
  private:
+  Region& region_;
   blocks::VolumeService& service_;
   std::vector<std::string> ids_;
 };
@@ -70,7 +74,7 @@ Whose whose(Region& region, const std::vector<std::string>& volume_ids) {
 Status here(Region& region, const std::vector<std::string>& volume_ids, const Whose& found, const Body& body) {
   // The epoch stays as it is: it tells servers of several hosts apart, and a disk server of this host that is being
   // started again must still be able to open with the epoch that it knows. The flock keeps the two apart.
-  Opened opened(region.idle_volumes);
+  Opened opened(region, region.idle_volumes);
   for (std::size_t i = 0; i < volume_ids.size(); ++i) {
     if (auto done = opened.open(volume_ids[i], found.epochs[i]); !done) {
       if (done.error().fault() == Fault::fenced) return Error(Fault::busy, done.error().message());
@@ -85,6 +89,19 @@ Status here(Region& region, const std::vector<std::string>& volume_ids, const Wh
 }
 
 }  // namespace
+
+base::Result<std::string> volume_keys(Region& region, const std::string& volume_id) {
+  const auto file = blocks::read_volume_file(region.files, region.volume_directory(volume_id));
+  if (!file) return file.error().fault() == Fault::not_found ? base::Result<std::string>("") : file.error();
+  std::vector<blocks::DomainPtr> domains;
+  for (const auto& id : {file->domain, file->base_domain}) {
+    if (id.is_plain() || (!domains.empty() && domains.front()->id() == id)) continue;
+    auto domain = region.store.keys()->find(id);
+    if (!domain) return domain.error().in(volume_id);
+    domains.push_back(*std::move(domain));
+  }
+  return blocks::domains_text(domains);
+}
 
 Status with_volumes(Region& region, const std::vector<std::string>& volume_ids, const Body& body) {
   const Whose found = whose(region, volume_ids);
