@@ -2,11 +2,13 @@
 //
 //   put STORE FILE               stores a raw disk
 //   get STORE ROOT SIZE FILE     writes it out again
+//   put-encrypted STORE FILE     stores it with the keys of a domain, which all commands have
 //   reads STORE ROOT SIZE        decodes every chunk ROUNDS times; times those with bases and those without apart
 //
 // Every answer is one JSON object on a line. Exit status 1 with a sentence on standard error when something fails.
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,22 +45,38 @@ void succeed(const base::Status& status) {
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+double cpu_seconds() {
+  struct rusage used {};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto of = [](const timeval& time) { return static_cast<double>(time.tv_sec) + time.tv_usec / 1e6; };
+  return of(used.ru_utime) + of(used.ru_stime);
+}
+
+// Always the same, so that what one call stored another one reads.
+blocks::DomainPtr bench_domain() {
+  blocks::DomainId id;
+  id.bytes.fill(std::byte{1});
+  return std::make_shared<const blocks::KeyDomain>(id, blocks::DomainSecret{});
+}
+
 std::unique_ptr<blocks::Store> open_store(const std::string& directory, blocks::Access access) {
-  return value_of(blocks::Store::open(
+  auto store = value_of(blocks::Store::open(
       {.files = base::posix_files(), .directory = directory, .access = access, .chunk_cache_bytes = 0}));
+  store->keys()->add(bench_domain());
+  return store;
 }
 
 DiskId disk_of(const std::string& root, const std::string& size) {
   return {.root = base::Digest::from_hex(root).value(), .size_bytes = std::stoull(size)};
 }
 
-void put(const std::string& directory, const std::string& path) {
+void put(const std::string& directory, const std::string& path, blocks::DomainPtr domain) {
   const auto start = Clock::now();
   const auto store = open_store(directory, blocks::Access::write);
   const base::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) throw std::runtime_error("cannot open " + path);
   const auto size = static_cast<std::uint64_t>(::lseek(file.get(), 0, SEEK_END));
-  blocks::Ingest ingest(*store, {.session = "bench"});
+  blocks::Ingest ingest(*store, {.session = "bench", .domain = std::move(domain)});
   base::Bytes buffer(chunk_bytes);
   for (off_t at = 0; (at = ::lseek(file.get(), at, SEEK_DATA)) >= 0;) {
     const auto index = static_cast<std::uint64_t>(at) / chunk_bytes;
@@ -69,10 +87,11 @@ void put(const std::string& directory, const std::string& path) {
     at += got;
   }
   const auto made = value_of(ingest.finish(size));
-  std::printf("{\"root\": \"%s\", \"size\": %llu, \"seconds\": %.4f, \"new\": %llu, \"referenced\": %llu}\n",
-              made.disk.root.hex().c_str(), static_cast<unsigned long long>(size), seconds_since(start),
-              static_cast<unsigned long long>(made.stats.new_bytes),
-              static_cast<unsigned long long>(made.stats.referenced_bytes));
+  std::printf(
+      "{\"root\": \"%s\", \"size\": %llu, \"seconds\": %.4f, \"cpu\": %.4f, \"new\": %llu, \"referenced\": %llu}\n",
+      made.disk.root.hex().c_str(), static_cast<unsigned long long>(size), seconds_since(start), cpu_seconds(),
+      static_cast<unsigned long long>(made.stats.new_bytes),
+      static_cast<unsigned long long>(made.stats.referenced_bytes));
 }
 
 void get(const std::string& directory, const DiskId& disk, const std::string& path) {
@@ -80,7 +99,7 @@ void get(const std::string& directory, const DiskId& disk, const std::string& pa
   const auto store = open_store(directory, blocks::Access::read);
   const auto file = value_of(base::posix_files().open(path, base::Open::create_or_open));
   succeed(blocks::restore(*store, disk, *file));
-  std::printf("{\"seconds\": %.4f}\n", seconds_since(start));
+  std::printf("{\"seconds\": %.4f, \"cpu\": %.4f}\n", seconds_since(start), cpu_seconds());
 }
 
 void reads(const std::string& directory, const DiskId& disk) {
@@ -118,7 +137,8 @@ int run(const std::vector<std::string>& words) {
     return words.size() == arguments + 1 && words[0] == command;
   };
   try {
-    if (is("put", 2)) return put(words[1], words[2]), 0;
+    if (is("put", 2)) return put(words[1], words[2], nullptr), 0;
+    if (is("put-encrypted", 2)) return put(words[1], words[2], bench_domain()), 0;
     if (is("get", 4)) return get(words[1], disk_of(words[2], words[3]), words[4]), 0;
     if (is("reads", 3)) return reads(words[1], disk_of(words[2], words[3])), 0;
   } catch (const std::exception& failure) {

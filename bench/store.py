@@ -135,6 +135,24 @@ def restore(report, place, image, stored):
                statistics.median(times["qemu-img -c zstd"]), "<= 1.0")
 
 
+def encryption(report, place, image):
+    """What keys cost, in processor time of the whole program, beside the same without."""
+    cpu = {(mode, what): [] for mode in ("put", "put-encrypted") for what in ("in", "out")}
+    for turn in range(ROUNDS):
+        for mode in sorted(("put", "put-encrypted"), reverse=turn % 2 == 1):
+            store, out = place.path / f"{mode}-{turn}", place.path / "out.raw"
+            made = ours(mode, store, image)
+            cpu[mode, "in"].append(made["cpu"])
+            cpu[mode, "out"].append(ours("get", store, made["root"], made["size"], out)["cpu"])
+            if turn == 0:
+                subprocess.run(["cmp", image, out], check=True)
+            out.unlink()
+            shutil.rmtree(store)
+    for what, metric in (("in", "ingest of v1 encrypted, processor"), ("out", "read of v1 encrypted, processor")):
+        report.add(metric, "s", statistics.median(cpu["put-encrypted", what]), "not encrypted",
+                   statistics.median(cpu["put", what]), "<= 1.3")
+
+
 def main():
     if not all((IMAGES / f"{name}.raw").exists() for name in NAMES):
         subprocess.run([pathlib.Path(__file__).parent / "images", IMAGES], check=True)
@@ -151,6 +169,7 @@ def main():
                    ">= 0.7")
         stored = ingest(report, place, images[0])
         restore(report, place, images[0], stored)
+        encryption(report, place, images[0])
     return report.finish()
 
 
