@@ -7,6 +7,7 @@
 
 #include "base/api_error.h"
 #include "base/log.h"
+#include "control/key_domains.h"
 #include "control/snapshots.h"
 #include "control/volume_access.h"
 
@@ -86,11 +87,16 @@ void cut_for_request(Region& region, const std::vector<Snapshot>& snapshots) {
   std::map<std::string, std::uint64_t> generations;
   const auto done = cut_within(region, snapshots, generations);
   if (done && write_generations(region, snapshots, generations)) return;
-  const std::string why = done ? "it was given up before it was cut" : done.error().message();
+  const bool no_key = !done && done.error().fault() == Fault::no_key;
+  const std::string why = done     ? "it was given up before it was cut"
+                          : no_key ? KeyNotAccessible().what()
+                                   : done.error().message();
   base::log_error("control", "{} of {}: {}", snapshots.front().id, snapshots.front().volume_id, why);
   region.catalog.run_in_txn([&](catalog::Txn& txn) {
     for (const auto& snapshot : snapshots) fail_snapshot(txn, region, snapshot.id, why);
   });
+  // AWS takes the request and fails the snapshot.
+  if (no_key) return;
   throw base::ApiError("InternalError",
                        "The snapshot of volume '" + snapshots.front().volume_id + "' could not be made.", 500);
 }

@@ -21,7 +21,8 @@ base::Status cut_together(Region& region, const std::vector<catalog::Snapshot>& 
                           std::map<std::string, std::uint64_t>& generations);
 
 // The same for a request that has written the rows: on its own thread, so that no upload that is under way delays the
-// point in time. The rows know their generations when it returns. When it throws (InternalError) those that were
+// point in time. The rows know their generations when it returns, or are
+// errors because the key of a volume is not to be had. When it throws (InternalError) those that were
 // pending are errors.
 void cut_for_request(Region& region, const std::vector<catalog::Snapshot>& snapshots);
 

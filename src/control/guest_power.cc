@@ -9,6 +9,7 @@
 #include "catalog/volumes.h"
 #include "control/boot_traces.h"
 #include "control/instance_types.h"
+#include "control/key_domains.h"
 #include "control/volume_access.h"
 
 namespace kiln::control {
@@ -40,6 +41,7 @@ std::string in_step(jobs::Context& job, const std::string& name) {
 
 void open_volume(Region& region, jobs::Context& job, blocks::VolumeService& service, const catalog::Volume& volume) {
   auto keys = volume_keys(region, volume.id);
+  if (!keys && keys.error().fault() == base::Fault::no_key) refuse_boot(volume.id, keys.error().message());
   if (!keys) throw std::runtime_error(volume.id + ": " + keys.error().message());
   const auto opened =
       service.open({.volume = volume.id, .epoch = static_cast<std::uint64_t>(volume.epoch), .keys = *std::move(keys)});

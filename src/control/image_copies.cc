@@ -1,5 +1,7 @@
 #include "control/image_copies.h"
 
+#include <algorithm>
+
 #include "base/api_error.h"
 #include "base/ids.h"
 #include "catalog/boot_touches.h"
@@ -17,6 +19,7 @@ struct SnapshotToCopy {
   SourceSnapshot source;
   std::string id;               // of the copy
   std::int64_t full_bytes = 0;  // of one in this region
+  std::string key_arn = {};     // that the copy is encrypted by; empty: not
 };
 using Snapshots = std::map<std::string, SnapshotToCopy>;  // by the source's id
 
@@ -77,6 +80,24 @@ Image image_row(const Region& region, const Principal& caller, const NewImageCop
   return row;
 }
 
+// What each copy is encrypted by. A copy in the same region keeps the key of its source, unless it is told another one.
+void choose_keys(catalog::Txn& txn, Region& region, const Principal& caller, const NewImageCopy& what,
+                 Snapshots& snapshots) {
+  for (auto& [source_id, copied] : snapshots) {
+    if (takes_encryption_away(what.encryption, copied.source.encrypted)) refuse_taking_encryption_away(source_id);
+    EncryptionChoice choice{.account = caller.account,
+                            .wish = what.encryption,
+                            .source_encrypted = copied.source.encrypted,
+                            .source_key = {}};
+    if (what.source_region == region.name) {
+      choice = choice_from(snapshot_of(txn, region, caller.account, source_id), caller.account, what.encryption);
+    }
+    // Encrypted is asked for: by the default key, whatever the source has.
+    if (what.encryption.encrypted.value_or(false)) choice.without_key = KeyOfSource::take_default;
+    copied.key_arn = choose_key(txn, region, choice);
+  }
+}
+
 std::map<std::string, std::string> image_tags(const NewImageCopy& what, const SourceImage& source) {
   auto tags = what.image_tags;
   if (what.copy_tags == CopyImageTags::no) return tags;
@@ -103,7 +124,8 @@ void add_snapshots(catalog::Txn& txn, Region& region, const Principal& caller, c
                            .id = copied.id,
                            .description = "Copied for DestinationAmi " + image.id + " from SourceAmi " +
                                           what.source_image_id + " for SourceSnapshot " + source_id + ".",
-                           .image_id = image.id};
+                           .image_id = image.id,
+                           .key_arn = copied.key_arn};
     if (what.source_region == region.name) {
       add_local_copy(txn, region, snapshot_of(txn, region, caller.account, source_id), copy, copied.full_bytes);
     } else {
@@ -131,14 +153,22 @@ Image copy_image(Region& region, const Principal& caller, const NewImageCopy& wh
   if (what.source_region == region.name) {
     for (auto& [id, copied] : snapshots) copied.full_bytes = full_bytes_of(region, caller, id);
   }
-  const auto image = image_row(region, caller, what, original.image, base::new_id("ami"));
-  catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
+  auto image = image_row(region, caller, what, original.image, base::new_id("ami"));
+  const auto in_txn = [&](catalog::Txn& txn) {
     check_image_name(txn, region, caller.account, what.name);
+    choose_keys(txn, region, caller, what, snapshots);
+    if (std::ranges::any_of(snapshots, [](const auto& each) { return !each.second.key_arn.empty(); })) {
+      image.state = "pending";
+    }
     catalog::insert(txn, image);
     for (auto device : original.devices) {
       device.region = region.name;
       device.image_id = image.id;
-      if (!device.snapshot_id.empty()) device.snapshot_id = snapshots.at(device.snapshot_id).id;
+      if (!device.snapshot_id.empty()) {
+        const auto& copied = snapshots.at(device.snapshot_id);
+        device.encrypted = !copied.key_arn.empty();
+        device.snapshot_id = copied.id;
+      }
       catalog::insert(txn, device);
     }
     add_snapshots(txn, region, caller, what, image, snapshots);
@@ -150,7 +180,8 @@ Image copy_image(Region& region, const Principal& caller, const NewImageCopy& wh
       catalog::remember_client_token(txn, token);
     }
     return true;
-  });
+  };
+  with_ebs_key(region, caller.account, [&] { return catalog::in_txn(region.catalog, in_txn); });
   region.jobs.wake();
   return image;
 }

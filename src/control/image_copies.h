@@ -15,6 +15,7 @@
 
 #include "catalog/client_tokens.h"
 #include "catalog/images.h"
+#include "control/encryption.h"
 #include "control/region.h"
 
 namespace kiln::control {
@@ -23,6 +24,7 @@ enum class CopyImageTags { no, yes };
 struct NewImageCopy {
   std::string source_region, source_image_id;
   std::string name, description = {};
+  EncryptionWish encryption = {};
   CopyImageTags copy_tags = CopyImageTags::no;  // those that the caller put there; never aws: ones
   std::map<std::string, std::string> image_tags = {}, snapshot_tags = {};
   std::optional<catalog::ClientToken> client_token = {};  // its result is filled in

@@ -30,6 +30,7 @@ ImageDevice device_of(const std::string& region, const std::string& image_id, co
                      .size_gib = entry.size_gib.value_or(0),
                      .volume_type = entry.volume_type.empty() ? "gp3" : entry.volume_type,
                      .delete_on_termination = entry.delete_on_termination.value_or(true),
+                     .encrypted = entry.encrypted.value_or(false),
                      .iops = entry.iops,
                      .throughput = entry.throughput,
                      .virtual_name = entry.virtual_name};
@@ -42,9 +43,6 @@ ImageDevice device_of(const std::string& region, const std::string& image_id, co
   }
   if (entry.encrypted && !entry.snapshot_id.empty()) {
     throw ApiError("InvalidParameter", "The parameter encrypted cannot be used together with snapshotId in a mapping.");
-  }
-  if (entry.encrypted.value_or(false)) {
-    throw ApiError("UnsupportedOperation", "Encrypted volumes are not supported in region " + region + ".");
   }
   if (entry.snapshot_id.empty() && !entry.size_gib) {
     refuse("Device '" + entry.device_name + "' needs a snapshot or a size.");
@@ -74,6 +72,7 @@ std::vector<ImageDevice> new_devices(const std::string& region, const std::strin
 
 void check_fits(ImageDevice& device, const catalog::Snapshot& snapshot) {
   if (device.size_gib == 0) device.size_gib = snapshot.size_gib;
+  device.encrypted = snapshot.encrypted;
   if (device.size_gib < snapshot.size_gib) {
     refuse("Volume of size " + std::to_string(device.size_gib) + "GB is smaller than snapshot '" + snapshot.id +
            "', expect size >= " + std::to_string(snapshot.size_gib) + "GB");

@@ -58,6 +58,7 @@ ImageDevice device_of(const catalog::Attachment& attachment, const catalog::Volu
                      .size_gib = volume.size_gib,
                      .volume_type = volume.volume_type,
                      .delete_on_termination = attachment.delete_on_termination,
+                     .encrypted = volume.encrypted,
                      .iops = volume.iops,
                      .throughput = volume.throughput};
   if (volume.volume_type != "io1" && volume.volume_type != "io2" && volume.volume_type != "gp3") device.iops.reset();

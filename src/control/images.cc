@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "catalog/boot_touches.h"
 #include "catalog/instances.h"
+#include "catalog/kms_keys.h"
 #include "catalog/snapshots.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
@@ -117,6 +118,24 @@ void check_permission_items(const ImageChanges& changes) {
         throw ApiError("InvalidAMIAttributeItemValue",
                        "Invalid attribute item value \"" + group + "\" for group item type.");
       }
+    }
+  }
+}
+
+// AWS managed keys are of their account alone, and nobody shares a key with the world.
+void check_shareable(catalog::Txn& txn, const Region& region, const std::string& image_id,
+                     const ImageChanges& changes) {
+  if (changes.add_accounts.empty() && changes.add_groups.empty()) return;
+  for (const auto& snapshot : catalog::snapshots_of_image(txn, region.name, image_id)) {
+    if (!snapshot.encrypted) continue;
+    if (!changes.add_groups.empty()) {
+      throw ApiError("InvalidParameter", "Image " + image_id + " has encrypted snapshots and cannot be made public.");
+    }
+    const auto id = snapshot.kms_key_arn.substr(snapshot.kms_key_arn.rfind('/') + 1);
+    const auto key = catalog::find_kms_key(txn, region.name, id);
+    if (key && key->manager == "AWS") {
+      throw ApiError("InvalidParameter",
+                     "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot.");
     }
   }
 }
@@ -232,6 +251,7 @@ void change_image(Region& region, const Principal& caller, const std::string& id
     const auto row = [&](const std::string& kind, const std::string& value) {
       return catalog::LaunchPermission{.region = region.name, .image_id = id, .kind = kind, .value = value};
     };
+    check_shareable(txn, region, id, changes);
     for (const auto& account : changes.add_accounts) catalog::upsert(txn, row("account", account));
     for (const auto& group : changes.add_groups) catalog::upsert(txn, row("group", group));
     for (const auto& account : changes.remove_accounts) catalog::remove(txn, row("account", account));

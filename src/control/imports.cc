@@ -14,8 +14,10 @@
 #include "blocks/usage.h"
 #include "catalog/blocks.h"
 #include "catalog/snapshots.h"
+#include "control/encryption.h"
 #include "control/image_conversion.h"
 #include "control/images.h"
+#include "control/key_domains.h"
 #include "control/partition_table.h"
 #include "control/tags.h"
 #include "control/upload_session.h"
@@ -155,7 +157,8 @@ struct Rows {
   catalog::Snapshot snapshot;
 };
 
-Rows rows_for(Region& region, const Principal& caller, const ImportRequest& what, std::uint64_t disk_bytes) {
+Rows rows_for(Region& region, const Principal& caller, const ImportRequest& what, std::uint64_t disk_bytes,
+              const std::string& key_arn) {
   const auto now = region.clock.now();
   const auto size_gib = static_cast<std::int64_t>((disk_bytes + gib - 1) / gib);
   Rows rows;
@@ -168,8 +171,10 @@ Rows rows_for(Region& region, const Principal& caller, const ImportRequest& what
                    .progress = "100%",
                    .size_gib = size_gib,
                    .size_bytes = static_cast<std::int64_t>(disk_bytes),
+                   .encrypted = !key_arn.empty(),
                    .started = now,
-                   .completed = now};
+                   .completed = now,
+                   .kms_key_arn = key_arn};
   rows.image = {.region = region.name,
                 .id = base::new_id("ami"),
                 .account = caller.account,
@@ -186,7 +191,8 @@ Rows rows_for(Region& region, const Principal& caller, const ImportRequest& what
                  .position = 0,
                  .device_name = "/dev/sda1",
                  .snapshot_id = rows.snapshot.id,
-                 .size_gib = size_gib};
+                 .size_gib = size_gib,
+                 .encrypted = rows.snapshot.encrypted};
   return rows;
 }
 
@@ -220,6 +226,15 @@ void check_request(Region& region, const Principal& caller, const ImportRequest&
   });
 }
 
+// By the account's default key when it wants all new disks encrypted.
+std::string key_for(Region& region, const Principal& caller) {
+  return with_ebs_key(region, caller.account, [&] {
+    return catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
+      return choose_key(txn, region, {.account = caller.account, .wish = {}, .source_key = {}});
+    });
+  });
+}
+
 }  // namespace
 
 Imported import_image(Region& region, const Principal& caller, int fd, const ImportRequest& what,
@@ -241,11 +256,13 @@ Imported import_image(Region& region, const Principal& caller, int fd, const Imp
   }
   check_complete(raw);
 
-  UploadSession session(region, {});
+  const auto key_arn = key_for(region, caller);
+  const auto domain = keys_of_domain(region, domain_for_new(region, caller.account, key_arn));
+  UploadSession session(region, {.domain = domain});
   Meter meter(region, session, disk_bytes, progress);
   stream(raw, session, meter);
   const auto disk = session.store(disk_bytes);
-  auto rows = rows_for(region, caller, what, disk_bytes);
+  auto rows = rows_for(region, caller, what, disk_bytes, key_arn);
   const auto bytes = blocks::data_bytes(region.store, disk);
   if (!bytes) throw std::runtime_error("counting: " + bytes.error().message());
   rows.snapshot.full_bytes = static_cast<std::int64_t>(*bytes);

@@ -9,6 +9,7 @@
 #include "catalog/volumes.h"
 #include "control/guest_power.h"
 #include "control/instance_state.h"
+#include "control/key_domains.h"
 #include "control/volumes.h"
 #include "jobs/arguments.h"
 
@@ -109,7 +110,11 @@ void make_volumes(Region& region, Context& job, const Instance& instance) {
       region.catalog, [&](catalog::Txn& txn) { return catalog::volumes_of_instance(txn, region.name, instance.id); });
   for (const auto& volume : volumes) {
     job.keep_alive();
-    make_volume_files(region, volume);
+    try {
+      make_volume_files(region, volume);
+    } catch (const KeyNotAccessible& refusal) {
+      refuse_boot(volume.id, refusal.what());
+    }
   }
   job.in_txn([&](catalog::Txn& txn) {
     for (auto volume : catalog::volumes_of_instance(txn, region.name, instance.id)) {

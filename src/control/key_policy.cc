@@ -173,7 +173,8 @@ std::string ebs_key_policy(const std::string& account, const std::string& region
     "Principal" : {
       "AWS" : "*"
     },
-    "Action" : [ "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey" ],
+    "Action" : [ "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant",
+      "kms:DescribeKey" ],
     "Resource" : "*",
     "Condition" : {
       "StringEquals" : {

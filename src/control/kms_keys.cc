@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "control/key_domains.h"
 #include "control/key_policy.h"
 #include "control/kms_tags.h"
 
@@ -82,6 +83,12 @@ KmsKey change_key(Region& region, const Principal& caller, const std::string& na
   });
 }
 
+// What became of the key is committed; who asks for its domain from here on is refused.
+KmsKey put_away(Region& region, KmsKey key) {
+  forget_domain_of(region, key.arn());
+  return key;
+}
+
 void refuse_pending(const KmsKey& key) {
   if (key.state == "PendingDeletion") {
     throw ApiError("KMSInvalidStateException", key.arn() + " is pending deletion.");
@@ -137,6 +144,7 @@ KmsKey make(Region& region, KmsKey key, const std::map<std::string, std::string>
 }
 
 void destroy(Region& region, const KmsKey& key) {
+  put_away(region, key);
   must(region.key_store.destroy(id_of(key)));
   region.catalog.run_in_txn([&](Txn& txn) { catalog::remove(txn, key); });
   base::log_warning("control", "the key {} of {} is destroyed, and all that it encrypted with it", key.arn(),
@@ -228,10 +236,11 @@ std::vector<KmsKey> keys_of(Region& region, const std::string& account) {
 }
 
 KmsKey enable_key(Region& region, const Principal& caller, const std::string& name, bool enable) {
-  return change_key(region, caller, name, enable ? "kms:EnableKey" : "kms:DisableKey", [&](KmsKey& key) {
+  auto changed = change_key(region, caller, name, enable ? "kms:EnableKey" : "kms:DisableKey", [&](KmsKey& key) {
     refuse_pending(key);
     key.state = enable ? "Enabled" : "Disabled";
   });
+  return enable ? changed : put_away(region, std::move(changed));
 }
 
 KmsKey describe_key_as(Region& region, const Principal& caller, const std::string& name,
@@ -249,11 +258,11 @@ KmsKey schedule_key_deletion(Region& region, const Principal& caller, const std:
                                               "' at 'pendingWindowInDays' failed to satisfy constraint: a number of "
                                               "days from 7 to 30");
   }
-  return change_key(region, caller, name, "kms:ScheduleKeyDeletion", [&](KmsKey& key) {
-    refuse_pending(key);
-    key.state = "PendingDeletion";
-    key.deletion = region.clock.now() + days * day;
-  });
+  return put_away(region, change_key(region, caller, name, "kms:ScheduleKeyDeletion", [&](KmsKey& key) {
+                    refuse_pending(key);
+                    key.state = "PendingDeletion";
+                    key.deletion = region.clock.now() + days * day;
+                  }));
 }
 
 KmsKey cancel_key_deletion(Region& region, const Principal& caller, const std::string& name) {

@@ -128,20 +128,20 @@ bool allows(const std::string& statements, const std::string& account, const std
 
 TEST(KeyPolicy, allows_what_it_says_and_a_denial_wins) {
   const std::string share =
-      R"({"Effect":"Allow","Principal":{"AWS":["210987654321"]},"Action":["kms:Decrypt","kms:GenerateDataKey*"],"Resource":"*"})";
+      R"({"Effect":"Allow","Principal":{"AWS":["210987654321"]},"Action":["kms:Decrypt","kms:GenerateDataKey*"]})";
   EXPECT_TRUE(allows(share, bob, "kms:Decrypt"));
   EXPECT_TRUE(allows(share, bob, "kms:GenerateDataKeyWithoutPlaintext"));
   EXPECT_FALSE(allows(share, bob, "kms:Encrypt"));
   EXPECT_FALSE(allows(share, alice, "kms:Decrypt"));
   const std::string deny =
-      R"({"Effect":"Deny","Principal":"*","Action":"KMS:decrypt","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}})";
+      R"({"Effect":"Deny","Principal":"*","Action":"KMS:decrypt","Condition":{"Bool":{"aws:SecureTransport":"no"}}})";
   EXPECT_FALSE(allows(share + "," + deny, bob, "kms:Decrypt")) << "a condition that is not understood denies";
   EXPECT_TRUE(allows(share + "," + deny, bob, "kms:GenerateDataKey"));
 }
 
 TEST(KeyPolicy, a_condition_that_is_not_understood_allows_nothing) {
   EXPECT_FALSE(allows(
-      R"({"Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}})",
+      R"({"Effect":"Allow","Principal":"*","Action":"kms:*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.1"}}})",
       bob, "kms:Decrypt"));
 }
 

@@ -184,11 +184,16 @@ void add_disks(Txn& txn, Region& region, const catalog::Instance& instance, cons
     wanted.grant = of_image ? SnapshotGrant::image : SnapshotGrant::own;
     wanted.size_gib = device.size_gib;
     wanted.volume_type = device.volume_type;
-    wanted.encrypted = device.encrypted;
     wanted.iops = device.iops;
     wanted.throughput = device.throughput;
     const auto asked = std::ranges::find(request.devices, device.device_name, &LaunchDevice::device_name);
-    if (asked != request.devices.end()) wanted.initialization_rate = asked->initialization_rate;
+    if (asked != request.devices.end()) {
+      wanted.initialization_rate = asked->initialization_rate;
+      wanted.encryption = {.encrypted = asked->encrypted, .key = asked->kms_key};
+    }
+    // What an image says of a device with a snapshot only tells what the snapshot is.
+    if (device.snapshot_id.empty() && device.encrypted && !wanted.encryption.encrypted)
+      wanted.encryption.encrypted = true;
     add_volume(txn, region, wanted);
     catalog::insert(txn, catalog::Attachment{.region = region.name,
                                              .volume_id = wanted.id,
@@ -277,7 +282,9 @@ Launched launch(Region& region, const Principal& caller, const Launch& request) 
   if (checked.instance_type.empty()) checked.instance_type = "t3.nano";
   check_counts(checked);
   check_user_data(checked.user_data);
-  auto launched = catalog::in_txn(region.catalog, [&](Txn& txn) { return write_down(txn, region, caller, checked); });
+  auto launched = with_ebs_key(region, caller.account, [&] {
+    return catalog::in_txn(region.catalog, [&](Txn& txn) { return write_down(txn, region, caller, checked); });
+  });
   region.jobs.wake();
   return launched;
 }

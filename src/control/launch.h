@@ -28,6 +28,7 @@ struct LaunchDevice {
   std::optional<std::int64_t> size_gib;
   std::optional<bool> delete_on_termination;
   std::optional<bool> encrypted;
+  std::string kms_key;  // as the caller named it
   std::optional<int> iops, throughput;
   std::optional<int> initialization_rate;  // of the volume, never of the image
 };

@@ -17,6 +17,7 @@
 #include "control/boot_traces.h"
 #include "control/instance_jobs.h"
 #include "control/instance_state.h"
+#include "control/key_domains.h"
 #include "control/kms_keys.h"
 #include "control/metadata.h"
 #include "control/snapshot_writes.h"
@@ -238,6 +239,7 @@ void Reconciler::pass() {
     Region& region = *regions_.all()[i];
     guarded(region, "forgetting client tokens", [&] { forget_client_tokens(region); });
     guarded(region, "destroying keys", [&] { destroy_due_keys(region); });
+    guarded(region, "forgetting keys", [&] { forget_lost_domains(region); });
     guarded(region, "overdue snapshots", [&] { end_overdue_snapshots(region, region.clock.monotonic()); });
     if (!seen[i]) continue;
     guarded(region, "reconciling", [&] {

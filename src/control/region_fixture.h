@@ -39,9 +39,11 @@
 #include "control/images.h"
 #include "control/imports.h"
 #include "control/instance_jobs.h"
+#include "control/key_domains.h"
 #include "control/kms_keys.h"
 #include "control/region.h"
 #include "control/snapshot_copies.h"
+#include "control/snapshot_recoding.h"
 #include "control/snapshot_writes.h"
 #include "control/snapshots.h"
 #include "control/upload_session.h"
@@ -196,8 +198,13 @@ class RegionFixture {
     const auto root = directory_ / region_name;
     std::filesystem::create_directories(root / "volumes");
     database_ = catalog::open_sqlite(directory_ / "catalog.db", clock_);
-    store_ =
-        value_of(blocks::Store::open({.files = files, .directory = root / "store", .access = blocks::Access::write}));
+    key_store_ =
+        value_of(keys::LocalKeyStore::open({.files = files, .directory = directory_ / "keys", .root_file = {}}));
+    store_ = value_of(blocks::Store::open({.files = files,
+                                           .directory = root / "store",
+                                           .access = blocks::Access::write,
+                                           .slots = {},
+                                           .keys = keyring(region_name)}));
     if (!served_store_) {
       served_store_ = value_of(blocks::Store::open({.files = files, .directory = root / "store"}));
       disk_servers_ = std::make_unique<LocalDiskServers>(files, *served_store_, root / "volumes");
@@ -205,8 +212,6 @@ class RegionFixture {
     idle_volumes_ = std::make_unique<blocks::VolumeTable>(
         files, *store_, blocks::VolumeTable::Options{.directory = root / "volumes", .instance = ""});
     snapshot_heads_ = std::make_unique<SnapshotHeads>(files, *store_, clock_, root / "started");
-    key_store_ =
-        value_of(keys::LocalKeyStore::open({.files = files, .directory = directory_ / "keys", .root_file = {}}));
     runner_ = std::make_unique<jobs::Runner>(
         *database_, clock_,
         jobs::Runner::Options{.owner = base::new_uuid(), .kill_point = std::move(kill_point), .sole_owner = true});
@@ -234,17 +239,26 @@ class RegionFixture {
     add_snapshot_jobs(*runner_, *regions_);
     add_snapshot_write_jobs(*runner_, *regions_);
     add_copy_jobs(*runner_, *regions_, options_.copies);
+    add_recoding_jobs(*runner_, *regions_);
     add_image_jobs(*runner_, *regions_);
     add_instance_jobs(*runner_, *regions_);
     runner_->run();
+  }
+  std::shared_ptr<blocks::Keyring> keyring(const std::string& region) {
+    auto ring = std::make_shared<blocks::Keyring>();
+    ring->set_loader(domain_loader(*database_, *key_store_, region));
+    return ring;
   }
   void add_neighbour(const std::string& name) {
     auto& files = base::posix_files();
     const auto root = directory_ / name;
     std::filesystem::create_directories(root / "volumes");
     auto& parts = *neighbours_.emplace_back(std::make_unique<Neighbour>());
-    parts.store =
-        value_of(blocks::Store::open({.files = files, .directory = root / "store", .access = blocks::Access::write}));
+    parts.store = value_of(blocks::Store::open({.files = files,
+                                                .directory = root / "store",
+                                                .access = blocks::Access::write,
+                                                .slots = {},
+                                                .keys = keyring(name)}));
     parts.idle_volumes = std::make_unique<blocks::VolumeTable>(
         files, *parts.store, blocks::VolumeTable::Options{.directory = root / "volumes", .instance = ""});
     parts.snapshot_heads = std::make_unique<SnapshotHeads>(files, *parts.store, clock_, root / "started");

@@ -7,6 +7,7 @@
 #include "catalog/snapshots.h"
 #include "control/block_tokens.h"
 #include "control/ebs_refusals.h"
+#include "control/key_domains.h"
 #include "control/snapshots.h"
 
 namespace kiln::control {
@@ -29,6 +30,19 @@ Source source_of(catalog::Txn& txn, const Region& region, const Principal& calle
   }
   const auto disk = snapshot_disk(txn, region, *row);
   return {.snapshot = *std::move(row), .disk = disk};
+}
+
+// The keys of the snapshot; null when it is not encrypted.
+blocks::DomainPtr keys_of(Region& region, const Principal& caller, const catalog::Snapshot& snapshot) {
+  try {
+    return keys_of_domain(region, domain_to_read(region, caller.account, snapshot.kms_key_arn));
+  } catch (const KeyNotAccessible& refusal) {
+    throw base::ApiError("AccessDeniedException", refusal.what(), 403, "DEPENDENCY_ACCESS_DENIED");
+  }
+}
+
+base::Digest digest_of(const blocks::ChunkId& id, const blocks::DomainPtr& keys) {
+  return keys == nullptr || id.is_null() ? id : keys->unmask(id);
 }
 
 std::string block_purpose(const std::string& snapshot_id, std::uint64_t index) {
@@ -65,6 +79,7 @@ BlockPage list_blocks(Region& region, const Principal& caller, const BlockQuery&
     if (query.since_snapshot_id) before = source_of(txn, region, caller, *query.since_snapshot_id).disk;
     return found;
   });
+  const auto keys = keys_of(region, caller, source.snapshot);
   const BlockTokens tokens(region);
   const auto now = region.clock.now();
   const auto first = first_of_page(tokens, query, now);
@@ -72,7 +87,8 @@ BlockPage list_blocks(Region& region, const Principal& caller, const BlockQuery&
                  .tokens_end = now + block_token_life,
                  .next_page = {},
                  .size_gib = source.snapshot.size_gib,
-                 .disk = source.disk};
+                 .disk = source.disk,
+                 .encrypted = source.snapshot.encrypted};
   const auto token_of = [&](const std::string& snapshot, const blocks::ChunkId& id, std::uint64_t index) {
     return id.is_null() ? std::string() : tokens.make(block_purpose(snapshot, index), index, page.tokens_end);
   };
@@ -86,7 +102,7 @@ BlockPage list_blocks(Region& region, const Principal& caller, const BlockQuery&
             {.index = block.chunk_index,
              .token = token_of(query.snapshot_id, block.after, block.chunk_index),
              .since_token = token_of(query.since_snapshot_id.value_or(""), block.before, block.chunk_index),
-             .id = block.after});
+             .digest = digest_of(block.after, keys)});
         return true;
       });
   if (!walked) throw std::runtime_error("listing blocks of " + query.snapshot_id + ": " + walked.error().message());
@@ -101,12 +117,13 @@ BlockContent read_block(Region& region, const Principal& caller, const std::stri
     refuse_ebs("The block token is not valid for block " + std::to_string(index) + " of this snapshot, or has expired.",
                "INVALID_BLOCK_TOKEN");
   }
+  const auto keys = keys_of(region, caller, source.snapshot);
   const auto id = region.store.chunk_id(source.disk, index);
   if (!id) throw std::runtime_error("block " + std::to_string(index) + ": " + id.error().message());
-  auto bytes = region.store.chunk_once(*id);
+  auto bytes = region.store.chunk(*id);
   if (!bytes) throw std::runtime_error("block " + std::to_string(index) + ": " + bytes.error().message());
   if (*bytes == nullptr) refuse_ebs("The snapshot has no such block.", "INVALID_BLOCK");
-  return {.id = *id, .bytes = *std::move(bytes)};
+  return {.digest = digest_of(*id, keys), .bytes = *std::move(bytes)};
 }
 
 }  // namespace kiln::control

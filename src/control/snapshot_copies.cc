@@ -10,6 +10,8 @@
 #include "catalog/blocks.h"
 #include "control/block_fetch.h"
 #include "control/images.h"
+#include "control/key_domains.h"
+#include "control/snapshot_recoding.h"
 #include "control/tags.h"
 #include "control/upload_session.h"
 #include "jobs/arguments.h"
@@ -61,15 +63,20 @@ Snapshot copy_row(Region& region, const PendingCopy& what) {
           .description = what.description,
           .size_gib = what.source.size_gib,
           .size_bytes = what.source.size_gib << 30,
-          .encrypted = what.source.encrypted,
+          .encrypted = !what.key_arn.empty(),
           .image_id = what.image_id,
-          .started = region.clock.now()};
+          .started = region.clock.now(),
+          .kms_key_arn = what.key_arn};
 }
 
 SnapshotDetails copy_here(Region& region, const Principal& caller, const NewSnapshotCopy& what, PendingCopy copy) {
   const auto full_bytes = full_bytes_of(region, caller, what.source_snapshot_id);
   return catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     const auto source = snapshot_of(txn, region, caller.account, what.source_snapshot_id);
+    if (takes_encryption_away(what.encryption, source.encrypted)) refuse_taking_encryption_away(source.id);
+    auto choice = choice_from(source, caller.account, what.encryption);
+    choice.without_key = KeyOfSource::take_default;
+    copy.key_arn = choose_key(txn, region, choice);
     SnapshotDetails made;
     made.snapshot = add_local_copy(txn, region, source, copy, full_bytes);
     add_tags(txn, region, caller.account, copy.id, what.tags);
@@ -93,7 +100,9 @@ class Copy {
     const auto source =
         open_source(region_, job_.argument("source_region"),
                     {.account = account, .arn = job_.argument("principal"), .user_id = account, .access_key = {}});
-    UploadSession session(region_, {.job = job_.job().id, .fence = job_.job().fence, .resume = true});
+    domain_ = keys_of_domain(region_, domain_for_new(region_, account, row->kms_key_arn));
+    UploadSession session(region_,
+                          {.job = job_.job().id, .fence = job_.job().fence, .domain = domain_, .resume = true});
     session_ = &session;
     try {
       bring(*source, row->size_gib);
@@ -114,13 +123,14 @@ class Copy {
  private:
   void bring(SourceRegion& source, std::int64_t size_gib) {
     const auto source_id = job_.argument("source_snapshot");
-    const auto told = fetch_blocks(source, source_id, session_->ingest(), progress_, [this] { tick(); });
+    const auto told = fetch_blocks(source, source_id, {session_->ingest(), domain_}, progress_, [this] { tick(); });
     if (told.size_bytes > static_cast<std::uint64_t>(size_gib) << 30) {
       throw std::runtime_error("the source's disk of " + std::to_string(told.size_bytes) + " bytes is longer than " +
                                std::to_string(size_gib) + " GiB");
     }
     const auto disk = session_->store(told.size_bytes, [this] { tick(); });
-    if (told.root && *told.root != disk.root) {
+    // Other keys make another tree of the same blocks; each of them was checked.
+    if (domain_ == nullptr && told.root && *told.root != disk.root) {
       throw std::runtime_error("the copy of " + source_id + " is of another content: its tree is " + disk.root.hex() +
                                ", the source's " + told.root->hex());
     }
@@ -184,6 +194,7 @@ class Copy {
   const CopyOptions& options_;
   const std::string snapshot_id_;
   UploadSession* session_ = nullptr;
+  blocks::DomainPtr domain_;  // that the copy is encrypted in; null: none
   FetchProgress progress_;
 };
 
@@ -208,12 +219,18 @@ Snapshot add_local_copy(catalog::Txn& txn, Region& region, const Snapshot& sourc
   const auto disk = snapshot_disk(txn, region, source);
   auto row = copy_row(region, what);
   row.account = source.account;
+  if (row.encrypted) {
+    row.size_gib = source.size_gib;
+    row.size_bytes = source.size_bytes;
+    catalog::insert(txn, row);
+    start_recoding(txn, region, row, source);
+    return row;
+  }
   row.state = "completed";
   row.progress = "100%";
   row.size_gib = source.size_gib;
   row.size_bytes = source.size_bytes;
   row.full_bytes = full_bytes;
-  row.encrypted = source.encrypted;
   row.completed = row.started;
   catalog::insert(txn, row);
   catalog::insert(txn, catalog::Root{.region = region.name,
@@ -225,9 +242,6 @@ Snapshot add_local_copy(catalog::Txn& txn, Region& region, const Snapshot& sourc
 }
 
 Snapshot add_pending_copy(catalog::Txn& txn, Region& region, const Principal& caller, const PendingCopy& what) {
-  if (what.source.encrypted) {
-    throw ApiError("UnsupportedOperation", "Encrypted snapshots are not copied to other regions.");
-  }
   check_limit(txn, region, caller);
   auto row = copy_row(region, what);
   row.account = caller.account;
@@ -254,16 +268,30 @@ SnapshotDetails copy_snapshot(Region& region, const Principal& caller, const New
   if (copy.description.empty()) {
     copy.description = "[Copied " + what.source_snapshot_id + " from " + what.source_region + "]";
   }
-  if (what.source_region == region.name) return copy_here(region, caller, what, copy);
+  if (what.source_region == region.name) {
+    auto made = with_ebs_key(region, caller.account, [&] { return copy_here(region, caller, what, copy); });
+    region.jobs.wake();
+    return made;
+  }
   copy.source = describe_source(*open_source(region, what.source_region, caller), what.source_snapshot_id);
-  auto made = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
+  if (takes_encryption_away(what.encryption, copy.source.encrypted)) {
+    refuse_taking_encryption_away(what.source_snapshot_id);
+  }
+  const auto in_txn = [&](catalog::Txn& txn) {
     SnapshotDetails details;
+    // The source's key is of its region.
+    copy.key_arn = choose_key(txn, region,
+                              {.account = caller.account,
+                               .wish = what.encryption,
+                               .source_encrypted = copy.source.encrypted,
+                               .source_key = {}});
     details.snapshot = add_pending_copy(txn, region, caller, copy);
     add_tags(txn, region, caller.account, copy.id, what.tags);
     remember(txn, what.client_token, copy.id);
     details.tags = tags_of(txn, region, caller.account, copy.id);
     return details;
-  });
+  };
+  auto made = with_ebs_key(region, caller.account, [&] { return catalog::in_txn(region.catalog, in_txn); });
   region.jobs.wake();
   return made;
 }
@@ -276,6 +304,12 @@ SourceSnapshot describe_source(SourceRegion& source, const std::string& snapshot
   } catch (const SourceFailure& failure) {
     refuse_unreachable(failure);
   }
+}
+
+void refuse_taking_encryption_away(const std::string& snapshot_id) {
+  throw ApiError("InvalidRequest", "Snapshot " + snapshot_id +
+                                       " is encrypted. Creating an unencrypted copy from an encrypted snapshot is not "
+                                       "supported.");
 }
 
 void refuse_unreachable(const SourceFailure& failure) {

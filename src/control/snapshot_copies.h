@@ -1,7 +1,7 @@
 #pragma once
 // Copies of snapshots, into this region from this one or from another.
 //
-// Within a region a copy is a row of its own for the same disk, which takes no time and no space: content is shared by
+// Within a region a copy that is not encrypted is a row of its own for the same disk, which takes no time and no space: content is shared by
 // all disks of a region's store, so a copy holds the root of its source, and both can be deleted in any order.
 //
 // From another region the row is there at once, as pending, and a job brings what the store lacks (block_fetch.h):
@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "catalog/client_tokens.h"
+#include "control/encryption.h"
 #include "control/snapshots.h"
 #include "control/source_region.h"
 #include "jobs/jobs.h"
@@ -33,10 +34,11 @@ constexpr std::size_t most_pending_copies = 20;
 struct NewSnapshotCopy {
   std::string source_region, source_snapshot_id;
   std::string description = {};  // empty: says what it is a copy of
+  EncryptionWish encryption = {};
   std::map<std::string, std::string> tags = {};
   std::optional<catalog::ClientToken> client_token = {};  // its result is filled in
 };
-// Throws InvalidRegion, InvalidSnapshot.NotFound, IncorrectState, ResourceLimitExceeded.
+// Throws InvalidRegion, InvalidSnapshot.NotFound, InvalidRequest for what would take encryption away, IncorrectState, ResourceLimitExceeded.
 SnapshotDetails copy_snapshot(Region& region, const Principal& caller, const NewSnapshotCopy& what);
 
 // For those and for images, in the caller's transaction: a pending row and the job that completes it.
@@ -46,14 +48,18 @@ struct PendingCopy {
   std::string id;  // of the new snapshot
   std::string description;
   std::string image_id = {};  // that it is copied for
+  std::string key_arn = {};   // that it is encrypted by; empty: not
 };
 catalog::Snapshot add_pending_copy(catalog::Txn& txn, Region& region, const Principal& caller, const PendingCopy& what);
-// The same from this region: completed. full_bytes: of the source's chunks that are not zeros.
+// The same from this region: completed, or pending when it is to be encrypted (snapshot_recoding.h). full_bytes: of the
+// source's chunks that are not zeros.
 catalog::Snapshot add_local_copy(catalog::Txn& txn, Region& region, const catalog::Snapshot& source,
                                  const PendingCopy& what, std::int64_t full_bytes);
 // Of a snapshot of the caller's in this region. Reads the tree when the row does not know it yet, so it is asked before
 // the transaction, which all writers of the catalog wait for.
 std::int64_t full_bytes_of(Region& region, const Principal& caller, const std::string& snapshot_id);
+
+[[noreturn]] void refuse_taking_encryption_away(const std::string& snapshot_id);
 
 // A completed snapshot of the source's, for a request: a source that does not answer is Unavailable (503), which
 // clients try again.

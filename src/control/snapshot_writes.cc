@@ -8,6 +8,7 @@
 #include "blocks/volume.h"
 #include "catalog/blocks.h"
 #include "control/ebs_refusals.h"
+#include "control/key_domains.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
 #include "control/uploads.h"
@@ -38,12 +39,13 @@ void check(const SnapshotToWrite& what) {
   }
 }
 
-blocks::DiskId parent_disk(catalog::Txn& txn, const Region& region, const Principal& caller,
-                           const SnapshotToWrite& what) {
+// Nothing when none is named.
+std::optional<Snapshot> parent_of(catalog::Txn& txn, const Region& region, const Principal& caller,
+                                  const SnapshotToWrite& what) {
   const auto& id = what.parent_snapshot_id;
   if (id.empty()) return {};
   if (!base::is_id("snap", id)) refuse_ebs("The snapshot ID '" + id + "' is not valid.", "INVALID_SNAPSHOT_ID");
-  const auto parent = catalog::find_snapshot(txn, region.name, id);
+  auto parent = catalog::find_snapshot(txn, region.name, id);
   if (!parent || parent->account != caller.account) refuse_ebs_unknown(id);
   if (parent->state != "completed") {
     refuse_ebs("The parent snapshot '" + id + "' is " + parent->state + " and not completed.", "INVALID_SNAPSHOT_ID");
@@ -53,7 +55,28 @@ blocks::DiskId parent_disk(catalog::Txn& txn, const Region& region, const Princi
         "The parent snapshot '" + id + "' is of " + std::to_string(parent->size_gib) + " GiB, more than VolumeSize.",
         "INVALID_VOLUME_SIZE");
   }
-  return snapshot_disk(txn, region, *parent);
+  return parent;
+}
+
+// AWS's table, "Encryption outcomes for EBS direct APIs".
+std::string key_of(catalog::Txn& txn, const Region& region, const Principal& caller, const SnapshotToWrite& what) {
+  const auto parent = parent_of(txn, region, caller, what);
+  if (!parent) {
+    return choose_key(txn, region, {.account = caller.account, .wish = what.encryption, .source_key = {}});
+  }
+  if (!parent->encrypted && catalog::ebs_defaults_of(txn, region.name, caller.account).encrypt) {
+    refuse_ebs("Encryption by default is enabled, and the parent snapshot '" + parent->id + "' is not encrypted.",
+               "INVALID_PARAMETER_VALUE");
+  }
+  return parent->kms_key_arn;
+}
+
+void check_key(Region& region, const Principal& caller, const std::string& key_arn) {
+  try {
+    domain_for_new(region, caller.account, key_arn);
+  } catch (const KeyNotAccessible& refusal) {
+    refuse_ebs(refusal.what(), "INVALID_CUSTOMER_KEY");
+  }
 }
 
 void check_quota(catalog::Txn& txn, const Region& region, const Principal& caller) {
@@ -86,12 +109,16 @@ std::optional<StartedSnapshot> made_before(catalog::Txn& txn, const std::optiona
     throw ApiError("ConflictException",
                    "The request uses the same client token as a previous, but non-identical request.", 409);
   }
-  return StartedSnapshot{.id = known->result, .started = known->created};
+  const auto row = catalog::find_snapshot(txn, token->region, known->result);
+  return StartedSnapshot{
+      .id = known->result, .started = known->created, .key_arn = row ? row->kms_key_arn : std::string()};
 }
 
 void insert_rows(catalog::Txn& txn, Region& region, const Principal& caller, const SnapshotToWrite& what,
                  const StartedSnapshot& made) {
-  const auto parent = parent_disk(txn, region, caller, what);
+  const auto parent_row = parent_of(txn, region, caller, what);
+  const auto parent = parent_row ? snapshot_disk(txn, region, *parent_row) : blocks::DiskId{};
+  const auto& key_arn = made.key_arn;
   check_quota(txn, region, caller);
   catalog::insert(txn, Snapshot{.region = region.name,
                                 .id = made.id,
@@ -101,8 +128,10 @@ void insert_rows(catalog::Txn& txn, Region& region, const Principal& caller, con
                                 .description = what.description,
                                 .size_gib = what.size_gib,
                                 .size_bytes = what.size_gib << 30,
+                                .encrypted = !key_arn.empty(),
                                 .parent_snapshot_id = what.parent_snapshot_id,
-                                .started = made.started});
+                                .started = made.started,
+                                .kms_key_arn = key_arn});
   catalog::insert(
       txn, catalog::StartedSnapshot{.region = region.name, .id = made.id, .timeout_minutes = what.timeout_minutes});
   catalog::insert(txn, catalog::Root{.region = region.name,
@@ -133,6 +162,7 @@ Snapshot writable(Region& region, const Principal& caller, const std::string& id
   return catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return writable(txn, region, caller, id); });
 }
 
+// Its domains are filled in outside of the transaction.
 blocks::NewVolume head_of(catalog::Txn& txn, const Region& region, const Snapshot& snapshot) {
   const auto root = catalog::select_one<catalog::Root>(txn, "WHERE region = $1 AND kind = $2 AND owner = $3",
                                                        {region.name, std::string(root_kind), snapshot.id});
@@ -162,10 +192,16 @@ std::shared_ptr<SnapshotHead> open_head(Region& region, const Principal& caller,
   if (head->is_open()) return head;
   blocks::NewVolume what;
   try {
-    catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
-      what = head_of(txn, region, writable(txn, region, caller, id));
-      return true;
+    const auto snapshot = catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
+      auto row = writable(txn, region, caller, id);
+      what = head_of(txn, region, row);
+      return row;
     });
+    // A parent is of the same key.
+    what.domain = what.base_domain = domain_of(region, snapshot.kms_key_arn);
+  } catch (const KeyNotAccessible& refusal) {
+    region.snapshot_heads.forget(id, head);
+    throw ApiError("AccessDeniedException", refusal.what(), 403, "DEPENDENCY_ACCESS_DENIED");
   } catch (...) {
     region.snapshot_heads.forget(id, head);
     throw;
@@ -213,6 +249,12 @@ void give_up(Region& region, const catalog::StartedSnapshot& started) {
 StartedSnapshot start_snapshot(Region& region, const Principal& caller, SnapshotToWrite what) {
   check(what);
   StartedSnapshot fresh{.id = base::new_id("snap"), .started = region.clock.now()};
+  fresh.key_arn = with_ebs_key(region, caller.account, [&] {
+    return catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
+      return made_before(txn, what.client_token) ? std::string() : key_of(txn, region, caller, what);
+    });
+  });
+  check_key(region, caller, fresh.key_arn);
   auto made = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
     if (const auto before = made_before(txn, what.client_token)) return *before;
     insert_rows(txn, region, caller, what, fresh);

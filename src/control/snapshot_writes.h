@@ -22,6 +22,7 @@
 #include "base/digest.h"
 #include "catalog/client_tokens.h"
 #include "catalog/snapshots.h"
+#include "control/encryption.h"
 #include "control/region.h"
 #include "jobs/jobs.h"
 
@@ -33,6 +34,7 @@ struct SnapshotToWrite {
   std::int64_t size_gib = 0;
   std::string parent_snapshot_id = {};  // what is not written is as there; empty: zeros
   std::string description = {};
+  EncryptionWish encryption = {};  // with a parent: as that is
   std::map<std::string, std::string> tags = {};
   int timeout_minutes = usual_timeout_minutes;  // since the last block, or the start of the daemon when that was later
   std::optional<catalog::ClientToken> client_token = {};  // its result is filled in
@@ -40,6 +42,7 @@ struct SnapshotToWrite {
 struct StartedSnapshot {
   std::string id;
   base::Micros started = 0;
+  std::string key_arn = {};  // empty: not encrypted
 };
 // Asked again with the client token: the same answer, whatever became of the snapshot. Throws ConflictException when
 // the token came with other parameters, ServiceQuotaExceededException.

@@ -86,7 +86,7 @@ TEST(SnapshotWrites, a_snapshot_holds_the_last_content_of_each_block_over_that_o
   EXPECT_EQ(read(world, parent, 5), block(5));
   const auto changed = list_blocks(world.region(), world.alice, {.snapshot_id = child, .since_snapshot_id = parent});
   ASSERT_EQ(changed.blocks.size(), 3U);
-  EXPECT_EQ(changed.blocks[1].id, base::sha256(block(205)));
+  EXPECT_EQ(changed.blocks[1].digest, base::sha256(block(205)));
 }
 
 TEST(SnapshotWrites, block_by_block_through_a_volume_and_restored_to_a_file_it_is_the_same_to_the_byte) {
@@ -106,7 +106,7 @@ TEST(SnapshotWrites, block_by_block_through_a_volume_and_restored_to_a_file_it_i
   base::Bytes listed(content.size());
   for (const auto& each : list_blocks(region, world.alice, {.snapshot_id = id}).blocks) {
     const auto got = read_block(region, world.alice, id, each.index, each.token);
-    EXPECT_EQ(got.id, each.id);
+    EXPECT_EQ(got.digest, each.digest);
     std::ranges::copy(*got.bytes, listed.begin() + static_cast<std::ptrdiff_t>(each.index * block_bytes));
   }
   EXPECT_TRUE(listed == content);

@@ -13,6 +13,8 @@
 #include "catalog/volumes.h"
 #include "control/cuts.h"
 #include "control/images.h"
+#include "control/key_domains.h"
+#include "control/snapshot_recoding.h"
 #include "control/snapshot_writes.h"
 #include "control/tags.h"
 #include "control/uploads.h"
@@ -50,7 +52,9 @@ std::vector<std::string> set_of(jobs::Context& job) {
 
 void step_cut(Region& region, jobs::Context& job) {
   const auto snapshot = find(region, job.argument("snapshot"));
-  if (!snapshot || snapshot->state != "pending" || snapshot->generation) return;
+  if (!snapshot || snapshot->state != "pending") return;
+  domain_of(region, snapshot->kms_key_arn);  // says why it cannot be stored
+  if (snapshot->generation) return;
   // Only the request that asked for several cuts them, since others would not be of its moment. Here it is waited for,
   // or found to have died with its daemon.
   if (!job.argument("set").empty()) {
@@ -150,7 +154,8 @@ Snapshot add_snapshot(catalog::Txn& txn, Region& region, const std::string& snap
                .size_gib = volume->size_gib,
                .size_bytes = volume->size_gib << 30,
                .encrypted = volume->encrypted,
-               .started = region.clock.now()};
+               .started = region.clock.now(),
+               .kms_key_arn = volume->kms_key_arn};
   if (const auto parent = catalog::newest_snapshot_of_volume(txn, region.name, volume_id)) {
     row.parent_snapshot_id = parent->id;
   } else {
@@ -215,6 +220,7 @@ blocks::DiskId snapshot_disk(catalog::Txn& txn, const Region& region, const Snap
 
 void delete_snapshot_rows(catalog::Txn& txn, Region& region, const Snapshot& snapshot) {
   catalog::drop_roots(txn, region.name, "snapshot", snapshot.id);
+  drop_recoded_root(txn, region, snapshot.id);
   end_started_snapshot(txn, region, snapshot);
   catalog::remove(txn, snapshot);
   remove_all_tags(txn, region, snapshot.id);

@@ -49,9 +49,9 @@ class NeighbourRegion final : public SourceRegion {
       SourcePage answer{.blocks = {},
                         .next_page = std::move(listed.next_page),
                         .disk_bytes = listed.disk.size_bytes,
-                        .root = listed.disk.root};
+                        .root = listed.encrypted ? std::nullopt : std::optional(listed.disk.root)};
       for (auto& block : listed.blocks) {
-        answer.blocks.push_back({.index = block.index, .digest = block.id, .token = std::move(block.token)});
+        answer.blocks.push_back({.index = block.index, .digest = block.digest, .token = std::move(block.token)});
       }
       return answer;
     });

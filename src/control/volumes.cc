@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "blocks/volume.h"
 #include "catalog/blocks.h"
+#include "control/key_domains.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
 
@@ -131,9 +132,6 @@ Volume volume_of(catalog::Txn& txn, const Region& region, const std::string& acc
 }
 
 Volume add_volume(catalog::Txn& txn, Region& region, const VolumeRequest& what) {
-  if (what.encrypted) {
-    throw ApiError("UnsupportedOperation", "Encrypted volumes are not supported in region " + region.name + ".");
-  }
   Volume volume{.region = region.name,
                 .id = what.id.empty() ? base::new_id("vol") : what.id,
                 .account = what.account,
@@ -143,13 +141,13 @@ Volume add_volume(catalog::Txn& txn, Region& region, const VolumeRequest& what) 
                 .size_gib = what.size_gib,
                 .volume_type = what.volume_type,
                 .snapshot_id = what.snapshot_id,
-                .encrypted = false,
                 .iops = what.iops,
                 .throughput = what.throughput,
                 .epoch = 1,
                 .created = region.clock.now(),
                 .initialization_rate = what.initialization_rate};
   catalog::Root root{.region = region.name, .kind = "volume", .owner = volume.id, .digest = base::Digest{}.hex()};
+  EncryptionChoice encryption{.account = what.account, .wish = what.encryption};
   if (what.snapshot_id.empty()) {
     if (volume.size_gib == 0) {
       throw ApiError("MissingParameter", "The request must contain the parameter size or snapshotId");
@@ -165,7 +163,16 @@ Volume add_volume(catalog::Txn& txn, Region& region, const VolumeRequest& what) 
     }
     root.digest = disk.root.hex();
     root.size_bytes = static_cast<std::int64_t>(disk.size_bytes);
+    if (takes_encryption_away(what.encryption, snapshot.encrypted)) {
+      throw ApiError(what.grant == SnapshotGrant::image ? "InvalidBlockDeviceMapping" : "InvalidRequest",
+                     "Snapshot " + snapshot.id +
+                         " is encrypted. Creating an unencrypted volume from an encrypted snapshot is not supported.");
+    }
+    encryption = choice_from(snapshot, what.account, what.encryption);
+    volume.base_key_arn = snapshot.kms_key_arn;
   }
+  volume.kms_key_arn = choose_key(txn, region, encryption);
+  volume.encrypted = !volume.kms_key_arn.empty();
   check_type(what, volume.size_gib);
   // A disk of zeros is as long as whoever stands on it.
   if (what.snapshot_id.empty()) root.size_bytes = volume.size_gib * gib;
@@ -179,13 +186,18 @@ Volume add_volume(catalog::Txn& txn, Region& region, const VolumeRequest& what) 
 }
 
 void make_volume_files(Region& region, const Volume& volume) {
+  const auto domain = domain_for_new(region, volume.account, volume.kms_key_arn);
+  const auto base_domain =
+      volume.base_key_arn == volume.kms_key_arn ? domain : domain_to_read(region, volume.account, volume.base_key_arn);
   auto made = region.files.make_directories(region.volumes_directory());
   if (made) {
     made = blocks::Volume::create(region.files, region.volume_directory(volume.id),
                                   {.volume = volume.id,
                                    .size_bytes = static_cast<std::uint64_t>(volume.size_gib * gib),
                                    .base = disk_below(region, volume.id),
-                                   .epoch = static_cast<std::uint64_t>(volume.epoch)});
+                                   .epoch = static_cast<std::uint64_t>(volume.epoch),
+                                   .domain = domain,
+                                   .base_domain = base_domain});
   }
   if (!made) throw std::runtime_error("volume " + volume.id + ": " + made.error().message());
 }
@@ -219,7 +231,7 @@ Volume create_volume(Region& region, const Principal& caller, NewVolumeRequest w
   if (std::find(region.zones.begin(), region.zones.end(), what.volume.zone) == region.zones.end()) {
     throw ApiError("InvalidZone.NotFound", "The zone '" + what.volume.zone + "' does not exist.");
   }
-  auto volume = catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
+  const auto in_txn = [&](catalog::Txn& txn) {
     auto row = add_volume(txn, region, what.volume);
     add_tags(txn, region, caller.account, row.id, what.tags);
     if (what.client_token) {
@@ -229,7 +241,8 @@ Volume create_volume(Region& region, const Principal& caller, NewVolumeRequest w
     }
     region.jobs.start(txn, {.region = region.name, .kind = "create-volume", .subject = row.id, .arguments = {}});
     return row;
-  });
+  };
+  auto volume = with_ebs_key(region, caller.account, [&] { return catalog::in_txn(region.catalog, in_txn); });
   region.jobs.wake();
   return volume;
 }

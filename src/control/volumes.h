@@ -18,6 +18,7 @@
 #include "catalog/snapshots.h"
 #include "catalog/tags.h"
 #include "catalog/volumes.h"
+#include "control/encryption.h"
 #include "control/region.h"
 #include "jobs/jobs.h"
 
@@ -34,14 +35,14 @@ struct VolumeRequest {
   SnapshotGrant grant = SnapshotGrant::own;
   std::int64_t size_gib = 0;  // 0: the snapshot's
   std::string volume_type = "gp3";
-  bool encrypted = false;
+  EncryptionWish encryption = {};
   std::optional<int> iops = {}, throughput = {};
   std::optional<int> initialization_rate = {};  // MiB/s, 100 to 300, of a volume made from a snapshot
 };
 
 // Inserts the row, in state creating, and its root. Throws InvalidSnapshot.NotFound, IncorrectState for a snapshot that
 // is not completed, UnknownVolumeType, InvalidParameterValue (InvalidBlockDeviceMapping when an image granted the
-// snapshot), UnsupportedOperation for an encrypted one.
+// snapshot) and what choose_key() throws, InvalidRequest (the same) for what would take encryption away.
 catalog::Volume add_volume(catalog::Txn& txn, Region& region, const VolumeRequest& what);
 
 // For job steps; idempotent. Makes the head's files over the disk of the volume's root. Throws std::runtime_error.

@@ -40,7 +40,8 @@ TEST(Volumes, what_cannot_be_made_is_refused_as_aws_does) {
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 20'000, .volume_type = "gp2"}), "InvalidParameterValue");
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 1, .volume_type = "st1"}), "InvalidParameterValue");
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 4, .volume_type = "io1"}), "MissingParameter");
-  EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 1, .encrypted = true}), "UnsupportedOperation");
+  EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 1, .encryption = {.key = "alias/x"}}),
+            "InvalidParameterDependency");
   EXPECT_EQ(refusal(world, {.zone = "us-east-1a", .size_gib = 1, .initialization_rate = 100}),
             "InvalidParameterCombination");
   for (const int rate : {99, 301, 0, -1}) {

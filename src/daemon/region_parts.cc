@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "control/key_domains.h"
+
 namespace kiln::daemon {
 namespace {
 
@@ -17,10 +19,14 @@ void make_directories(base::Files& files, const base::Path& directory) {
 RegionParts::RegionParts(const Config& config, const RegionConfig& region, const Shared& shared)
     : config_(config), region_(region), shared_(shared), directory_(config.data / "regions" / region.name) {
   make_directories(shared.files, directory_);
+  const auto keyring = std::make_shared<blocks::Keyring>();
+  keyring->set_loader(control::domain_loader(shared.catalog, shared.key_store, region.name));
   blocks::StoreOptions options{.files = shared.files,
                                .directory = directory_ / "store",
                                .access = blocks::Access::write,
-                               .chunk_cache_bytes = config.cache_bytes};
+                               .chunk_cache_bytes = config.cache_bytes,
+                               .slots = {},
+                               .keys = keyring};
   if (config.slot_cache_bytes > 0) {
     options.slots =
         blocks::SlotCacheOptions{.directory = directory_ / "cache", .budget_bytes = config.slot_cache_bytes};

@@ -135,7 +135,7 @@ describe('copies between regions', () => {
     await assertRefused(snapshot({ SourceSnapshotId: 'snap-00000000000000000' }), 'InvalidSnapshot.NotFound');
     await assertRefused(snapshot({ SourceSnapshotId: 'vol-1' }), 'InvalidParameterValue');
     await assertRefused(snapshot({}, ec2(OTHER_ACCOUNT)), 'InvalidSnapshot.NotFound');
-    await assertRefused(snapshot({ Encrypted: true }), 'UnsupportedOperation');
+    await assertRefused(snapshot({ KmsKeyId: 'alias/x' }), 'InvalidParameterDependency');
 
     const copy = (more: object, client = ec2()) =>
       client.send(new CopyImageCommand({ Name: uniqueName('refused'), SourceRegion: SECOND_REGION, SourceImageId: source.ImageId, ...more }));
@@ -146,7 +146,7 @@ describe('copies between regions', () => {
     await assertRefused(copy({ Name: 'a?' }), 'InvalidAMIName.Malformed');
     await assertRefused(copy({ SourceImageId: 'ami-00000000000000000' }), 'InvalidAMIID.NotFound');
     await assertRefused(copy({ SourceImageId: 'i-1' }), 'InvalidAMIID.Malformed');
-    await assertRefused(copy({ Encrypted: true }), 'UnsupportedOperation');
+    await assertRefused(copy({ KmsKeyId: 'alias/x' }), 'InvalidParameterDependency');
     await assertRefused(copy({ DryRun: true }), 'DryRunOperation');
     // The image is shared with them, which lets them launch it and not read its snapshots.
     await assertRefused(copy({}, ec2(OTHER_ACCOUNT)), 'InvalidRequest', /^You do not have permission to access the storage of this ami$/);

@@ -191,7 +191,7 @@ describe('snapshot writes', () => {
     await refused({ VolumeSize: 65_537 });
     await refused({ Timeout: 9 });
     await refused({ Timeout: 4321 });
-    await refused({ Encrypted: true });
+    await refused({ KmsKeyArn: 'alias/x' });
     await refused({ Encrypted: false, ParentSnapshotId: snapshot });
     await refused({ KmsKeyArn: 'arn:aws:kms:us-east-1:123456789012:key/1' });
     await refused({ Tags: [{ Key: 'aws:mine', Value: 'x' }] });

@@ -127,6 +127,6 @@ describe('snapshots', () => {
     const own = { SourceSnapshotId: made.SnapshotId! };
     await assertRefused(copy(own, ec2(OTHER_ACCOUNT)), 'InvalidSnapshot.NotFound');
     await assertRefused(copy({ ...own, SourceRegion: SECOND_REGION }), 'InvalidSnapshot.NotFound');
-    await assertRefused(copy({ ...own, Encrypted: true }), 'UnsupportedOperation');
+    await assertRefused(copy({ ...own, KmsKeyId: 'alias/x' }), 'InvalidParameterDependency');
   });
 });

@@ -132,7 +132,7 @@ ListSnapshotBlocksResponse list_snapshot_blocks(Call& call, const ListSnapshotBl
   for (auto& block : page.blocks) {
     response.blocks.push_back({.block_index = static_cast<int>(block.index),
                                .block_token = std::move(block.token),
-                               .checksum = checksum_of(block.id)});
+                               .checksum = checksum_of(block.digest)});
   }
   return response;
 }
@@ -157,7 +157,7 @@ GetSnapshotBlockResponse get_snapshot_block(Call& call, const GetSnapshotBlockRe
   call.streamed_answer = {.headers = {},
                           .length = blocks::chunk_bytes,
                           .write = [bytes = block.bytes](http::BodyWriter& out) { out.write(*bytes); }};
-  return {.data_length = blocks::chunk_bytes, .checksum = checksum_of(block.id), .checksum_algorithm = sha256};
+  return {.data_length = blocks::chunk_bytes, .checksum = checksum_of(block.digest), .checksum_algorithm = sha256};
 }
 
 constexpr Operation operations[] = {

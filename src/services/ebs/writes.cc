@@ -21,7 +21,7 @@ struct StartSnapshotResponse {
   wire::Timestamp start_time;
   std::int64_t volume_size = 0;
   int block_size = 0;
-  std::optional<std::string> description, parent_snapshot_id;
+  std::optional<std::string> description, parent_snapshot_id, kms_key_arn, sse_type;
   std::vector<Tag> tags;
 };
 
@@ -50,7 +50,7 @@ KILN_WIRE(kiln::services::ebs::Tag, key, value)
 KILN_WIRE(kiln::services::ebs::StartSnapshotRequest, volume_size, parent_snapshot_id, description, client_token,
           kms_key_arn, tags, encrypted, timeout)
 KILN_WIRE(kiln::services::ebs::StartSnapshotResponse, snapshot_id, owner_id, status, start_time, volume_size,
-          block_size, description, parent_snapshot_id, tags)
+          block_size, description, parent_snapshot_id, kms_key_arn, sse_type, tags)
 
 KILN_WIRE_IN(kiln::services::ebs::PutSnapshotBlockRequest, snapshot_id, kiln::wire::In::uri, "snapshotId")
 KILN_WIRE_IN(kiln::services::ebs::PutSnapshotBlockRequest, block_index, kiln::wire::In::uri, "blockIndex")
@@ -95,6 +95,8 @@ std::string parameters_of(const StartSnapshotRequest& request) {
   add(request.parent_snapshot_id);
   add(request.description);
   add(request.timeout ? std::to_string(*request.timeout) : "");
+  add(request.encrypted ? std::to_string(static_cast<int>(*request.encrypted)) : "");
+  add(request.kms_key_arn);
   for (const auto& tag : request.tags) {
     add(tag.key);
     add(tag.value);
@@ -117,11 +119,12 @@ std::optional<catalog::ClientToken> token_of(const Call& call, const StartSnapsh
 }
 
 void check_encryption(const StartSnapshotRequest& request) {
-  if (request.encrypted && !request.parent_snapshot_id.empty()) {
-    refuse_ebs("ParentSnapshotId and Encrypted cannot be given together.", bad_value);
+  if ((request.encrypted || !request.kms_key_arn.empty()) && !request.parent_snapshot_id.empty()) {
+    refuse_ebs("ParentSnapshotId cannot be given together with Encrypted or KmsKeyArn.", bad_value);
   }
-  if (request.encrypted.value_or(false)) refuse_ebs("Snapshots are not encrypted here.", bad_value);
-  if (!request.kms_key_arn.empty()) refuse_ebs("Snapshots are not encrypted here.", "INVALID_CUSTOMER_KEY");
+  if (!request.kms_key_arn.empty() && !request.encrypted.value_or(false)) {
+    refuse_ebs("KmsKeyArn requires Encrypted to be true.", bad_value);
+  }
 }
 
 StartSnapshotResponse start_snapshot(Call& call, const StartSnapshotRequest& request) {
@@ -129,6 +132,7 @@ StartSnapshotResponse start_snapshot(Call& call, const StartSnapshotRequest& req
   control::SnapshotToWrite what{.size_gib = request.volume_size,
                                 .parent_snapshot_id = request.parent_snapshot_id,
                                 .description = request.description,
+                                .encryption = {.encrypted = request.encrypted, .key = request.kms_key_arn},
                                 .timeout_minutes = request.timeout.value_or(control::usual_timeout_minutes),
                                 .client_token = token_of(call, request)};
   for (const auto& tag : request.tags) {
@@ -145,6 +149,8 @@ StartSnapshotResponse start_snapshot(Call& call, const StartSnapshotRequest& req
           .block_size = blocks::chunk_bytes,
           .description = if_given(request.description),
           .parent_snapshot_id = if_given(request.parent_snapshot_id),
+          .kms_key_arn = if_given(made.key_arn),
+          .sse_type = made.key_arn.empty() ? "none" : "sse-kms",
           .tags = request.tags};
 }
 

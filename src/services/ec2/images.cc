@@ -140,9 +140,6 @@ ImageIdResponse copy_image(Call& call, const CopyImageRequest& request) {
   require(request.source_region, "SourceRegion");
   require(request.source_image_id, "SourceImageId");
   require(request.name, "Name");
-  if (request.encrypted.value_or(false) || !request.kms_key_id.empty()) {
-    throw ApiError("UnsupportedOperation", "Snapshots are not encrypted here.");
-  }
   if (!request.destination_outpost_arn.empty()) throw ApiError("UnsupportedOperation", "There are no Outposts here.");
   if (!request.destination_availability_zone.empty() || !request.destination_availability_zone_id.empty()) {
     throw ApiError("UnsupportedOperation", "There are no Local Zones here.");
@@ -154,6 +151,7 @@ ImageIdResponse copy_image(Call& call, const CopyImageRequest& request) {
                            .source_image_id = request.source_image_id,
                            .name = request.name,
                            .description = request.description,
+                           .encryption = {.encrypted = request.encrypted, .key = request.kms_key_id},
                            .copy_tags = with_tags ? control::CopyImageTags::yes : control::CopyImageTags::no,
                            .image_tags = tags_for(request.tag_specification, "image", {"image", "snapshot"}),
                            .snapshot_tags = tags_for(request.tag_specification, "snapshot", {"image", "snapshot"}),

@@ -182,6 +182,7 @@ control::LaunchDevice to_device(const BlockDeviceMapping& mapping) {
   if (ebs.volume_size) device.size_gib = *ebs.volume_size;
   device.delete_on_termination = ebs.delete_on_termination;
   device.encrypted = ebs.encrypted;
+  device.kms_key = ebs.kms_key_id.value_or("");
   device.iops = ebs.iops;
   device.throughput = ebs.throughput;
   device.initialization_rate = ebs.volume_initialization_rate;

@@ -24,6 +24,7 @@ struct Snapshot {
   std::string progress, owner_id, description;
   int volume_size = 0;
   bool encrypted = false;
+  std::optional<std::string> kms_key_id;
   std::vector<Tag> tag_set;
   std::string storage_tier = "standard";
   std::optional<std::int64_t> full_snapshot_size_in_bytes;
@@ -85,7 +86,8 @@ struct DeleteSnapshotRequest {
 
 KILN_WIRE(kiln::services::ec2::CreateSnapshotRequest, volume_id, description, tag_specification)
 KILN_WIRE(kiln::services::ec2::Snapshot, snapshot_id, volume_id, status, status_message, start_time, completion_time,
-          progress, owner_id, description, volume_size, encrypted, tag_set, storage_tier, full_snapshot_size_in_bytes)
+          progress, owner_id, description, volume_size, encrypted, kms_key_id, tag_set, storage_tier,
+          full_snapshot_size_in_bytes)
 KILN_WIRE(kiln::services::ec2::InstanceSpecification, instance_id, exclude_boot_volume, exclude_data_volume_id)
 KILN_WIRE(kiln::services::ec2::CreateSnapshotsRequest, instance_specification, description, copy_tags_from_source,
           outpost_arn, tag_specification)
@@ -116,6 +118,7 @@ Snapshot to_shape(const control::SnapshotDetails& details) {
                  .description = row.description,
                  .volume_size = static_cast<int>(row.size_gib),
                  .encrypted = row.encrypted,
+                 .kms_key_id = row.encrypted ? std::optional(row.kms_key_arn) : std::nullopt,
                  .tag_set = ec2::to_shape(details.tags)};
   if (!row.state_message.empty()) shape.status_message = row.state_message;
   if (row.completed) {
@@ -193,15 +196,13 @@ CopySnapshotResponse copy_snapshot(Call& call, const CopySnapshotRequest& reques
     if (value.empty())
       throw ApiError("MissingParameter", "The request must contain the parameter " + std::string(name));
   }
-  if (request.encrypted.value_or(false) || !request.kms_key_id.empty()) {
-    throw ApiError("UnsupportedOperation", "Snapshots are not encrypted here.");
-  }
   check_destination(call, request.destination_region);
   if (!request.destination_outpost_arn.empty()) throw ApiError("UnsupportedOperation", "There are no Outposts here.");
   const auto copy = control::copy_snapshot(call.region, call.principal,
                                            {.source_region = request.source_region,
                                             .source_snapshot_id = request.source_snapshot_id,
                                             .description = request.description,
+                                            .encryption = {.encrypted = request.encrypted, .key = request.kms_key_id},
                                             .tags = tags_for(request.tag_specification, "snapshot", {"snapshot"}),
                                             .client_token = call.client_token});
   return {.snapshot_id = copy.snapshot.id, .tag_set = ec2::to_shape(copy.tags)};

@@ -33,6 +33,7 @@ struct Volume {
   wire::Timestamp create_time;
   std::vector<VolumeAttachment> attachment_set;
   bool encrypted = false;
+  std::optional<std::string> kms_key_id;
   std::string volume_type;
   std::optional<int> iops, throughput, volume_initialization_rate;
   bool multi_attach_enabled = false;
@@ -63,8 +64,8 @@ KILN_WIRE(kiln::services::ec2::CreateVolumeRequest, availability_zone, availabil
 KILN_WIRE(kiln::services::ec2::VolumeAttachment, volume_id, instance_id, device, status, attach_time,
           delete_on_termination)
 KILN_WIRE(kiln::services::ec2::Volume, volume_id, size, snapshot_id, availability_zone, status, create_time,
-          attachment_set, encrypted, volume_type, iops, throughput, volume_initialization_rate, multi_attach_enabled,
-          tag_set)
+          attachment_set, encrypted, kms_key_id, volume_type, iops, throughput, volume_initialization_rate,
+          multi_attach_enabled, tag_set)
 KILN_WIRE(kiln::services::ec2::DescribeVolumesRequest, volume_id, filter, max_results, next_token)
 KILN_WIRE(kiln::services::ec2::DescribeVolumesResponse, volume_set, next_token)
 KILN_WIRE(kiln::services::ec2::DeleteVolumeRequest, volume_id)
@@ -83,6 +84,7 @@ Volume to_shape(const control::VolumeDetails& details) {
                .status = row.state,
                .create_time = {row.created},
                .encrypted = row.encrypted,
+               .kms_key_id = row.encrypted ? std::optional(row.kms_key_arn) : std::nullopt,
                .volume_type = row.volume_type,
                .iops = row.iops,
                .throughput = row.throughput,
@@ -138,7 +140,7 @@ Volume create_volume(Call& call, const CreateVolumeRequest& request) {
                                          .snapshot_id = request.snapshot_id,
                                          .size_gib = request.size.value_or(0),
                                          .volume_type = request.volume_type,
-                                         .encrypted = request.encrypted.value_or(false) || !request.kms_key_id.empty(),
+                                         .encryption = {.encrypted = request.encrypted, .key = request.kms_key_id},
                                          .iops = request.iops,
                                          .throughput = request.throughput,
                                          .initialization_rate = request.volume_initialization_rate},
