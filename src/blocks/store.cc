@@ -116,6 +116,14 @@ Result<ChunkBytes> Store::chunk(const ChunkId& id) {
   });
 }
 
+Result<ChunkBytes> Store::chunk_once(const ChunkId& id) {
+  if (id.is_null()) return ChunkBytes{};
+  if (auto held = chunks_.find(id)) return held;
+  auto loaded = load(id, RecordKind::chunk);
+  if (!loaded) return loaded.error();
+  return ChunkBytes(std::make_shared<const Bytes>(std::move(loaded->bytes)));
+}
+
 // From a slot where there are any, filling it on the way.
 Result<Bytes> Store::through_slot(const ChunkId& id, const Stretch* ahead) {
   const auto from_pack = [&] { return load(id, RecordKind::chunk, ahead); };

@@ -60,6 +60,8 @@ class Store final : public DiskSource, public NodeSource {
 
   base::Result<ChunkId> chunk_id(const DiskId& disk, std::uint64_t chunk_index) override;
   base::Result<ChunkBytes> chunk(const ChunkId& id) override;
+  // The same for a reader of whole disks who does not come back: it leaves memory and slots to those who do.
+  base::Result<ChunkBytes> chunk_once(const ChunkId& id);
   base::Status read_chunk(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out) override;
   ChunkBytes held(const ChunkId& id) override { return chunks_.find(id); }
   std::vector<std::vector<ChunkId>> together(std::span<const ChunkId> ids) override;

@@ -337,5 +337,20 @@ TEST(Store, many_threads_read_one_chunk_at_once) {
   EXPECT_EQ(wrong, 0);
 }
 
+TEST(Store, a_reader_of_whole_disks_leaves_memory_to_others) {
+  const TestDirectory directory;
+  const auto store = open_store(directory.path());
+  store_disk(*store, 1 << 20, {{0, 1}});
+  const auto id = base::sha256(content(1));
+  const auto once = store->chunk_once(id);
+  ASSERT_TRUE(once) << why(once);
+  EXPECT_EQ(**once, content(1));
+  EXPECT_EQ(store->held(id), nullptr);
+  const auto kept = store->chunk(id);
+  ASSERT_TRUE(kept) << why(kept);
+  EXPECT_EQ(*store->chunk_once(id), *kept) << "what is in memory is taken from there";
+  EXPECT_EQ(*store->chunk_once({}), nullptr);
+}
+
 }  // namespace
 }  // namespace kiln::blocks

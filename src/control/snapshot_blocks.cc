@@ -120,7 +120,7 @@ BlockContent read_block(Region& region, const Principal& caller, const std::stri
   const auto keys = keys_of(region, caller, source.snapshot);
   const auto id = region.store.chunk_id(source.disk, index);
   if (!id) throw std::runtime_error("block " + std::to_string(index) + ": " + id.error().message());
-  auto bytes = region.store.chunk(*id);
+  auto bytes = region.store.chunk_once(*id);
   if (!bytes) throw std::runtime_error("block " + std::to_string(index) + ": " + bytes.error().message());
   if (*bytes == nullptr) refuse_ebs("The snapshot has no such block.", "INVALID_BLOCK");
   return {.digest = digest_of(*id, keys), .bytes = *std::move(bytes)};

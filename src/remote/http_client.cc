@@ -2,6 +2,8 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
+#include <charconv>
 #include <mutex>
 
 #include "base/text.h"
@@ -57,8 +59,12 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* int
     if (line.starts_with("HTTP/")) arriving.answer.headers.clear();
     const auto colon = line.find(':');
     if (colon != std::string_view::npos && arriving.answer.headers.size() < most_headers) {
-      arriving.answer.headers.emplace_back(base::lower(line.substr(0, colon)),
-                                           std::string(base::trim(line.substr(colon + 1))));
+      auto& [name, value] = arriving.answer.headers.emplace_back(base::lower(line.substr(0, colon)),
+                                                                 std::string(base::trim(line.substr(colon + 1))));
+      std::size_t length = 0;
+      if (name == "content-length") std::from_chars(value.data(), value.data() + value.size(), length);
+      // A block in one piece of memory from the start, and no more for a length that is a lie.
+      arriving.answer.body.reserve(std::min<std::size_t>(length, 1 << 20));
     }
   } catch (...) {
     return 0;
