@@ -423,6 +423,35 @@ describe('encryption with a bad key', () => {
     const own = await registered(at, at.encrypted);
     await assertRefused(share(own, { Group: 'all' }), 'InvalidParameter');
     await share(own, { UserId: OTHER_ACCOUNT });
+    await ec2().send(new ModifyImageAttributeCommand({ ImageId: own, LaunchPermission: { Remove: [{ UserId: OTHER_ACCOUNT }] } }));
+  });
+
+  test("a shared encrypted image launches for whom its key is shared with, by that account's default key", async () => {
+    const client = ec2(OTHER_ACCOUNT);
+    const KeyId = await newKey(HOME);
+    const ImageId = await registered(HOME, await uploaded(HOME, { Encrypted: true, KmsKeyArn: KeyId }));
+    await ec2().send(new ModifyImageAttributeCommand({ ImageId, LaunchPermission: { Add: [{ UserId: OTHER_ACCOUNT }] } }));
+    const run = async (): Promise<string> => {
+      const ran = await client.send(new RunInstancesCommand({ ImageId, InstanceType: 't3.nano', MinCount: 1, MaxCount: 1 }));
+      return ran.Instances![0]!.InstanceId!;
+    };
+    const settledState = async (id: string) => waitFor(`${id} being settled`, 60, async () => {
+      const found = (await instances([id], client))[0]!;
+      return found.State!.Name !== 'pending' && found;
+    });
+    const refused = await settledState(await run());
+    assert.deepEqual([refused.State!.Name, refused.StateReason?.Message], ['terminated', 'Client.InternalError: Client error on launch']);
+    const statement = (account: string, Action: string | string[]) => ({ Effect: 'Allow', Principal: { AWS: account }, Action, Resource: '*' });
+    await kms().send(new PutKeyPolicyCommand({
+      KeyId, Policy: JSON.stringify({ Statement: [statement(ACCOUNT, 'kms:*'), statement(OTHER_ACCOUNT, ['kms:Decrypt', 'kms:DescribeKey'])] }),
+    }));
+    const id = await run();
+    assert.equal((await settledState(id)).State!.Name, 'running');
+    const [volume] = (await client.send(new DescribeVolumesCommand({ Filters: [{ Name: 'attachment.instance-id', Values: [id] }] }))).Volumes!;
+    const own = (await kms(OTHER_ACCOUNT).send(new DescribeKeyCommand({ KeyId: 'alias/aws/ebs' }))).KeyMetadata!.Arn;
+    assert.deepEqual([volume!.Encrypted, volume!.KmsKeyId], [true, own]);
+    await client.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+    await ec2().send(new ModifyImageAttributeCommand({ ImageId, LaunchPermission: { Remove: [{ UserId: OTHER_ACCOUNT }] } }));
   });
 });
 

@@ -6,8 +6,9 @@ import { FAKE, removeRegion, startRegion, stopRegion } from './region.ts';
 
 const ALL = [
   'regions', 'sts', 'errors', 'conformance', 'compatibility', 'keys', 'kms', 'security_groups', 'network', 'import', 'formats',
-  'snapshots', 'copies', 'remote_copies', 'encryption',
-  'snapshot_blocks', 'snapshot_writes', 'volumes', 'images', 'tags', 'accounts', 'usage', 'instances', 'guests', 'debian', 'full_disk',
+  'snapshots', 'copies', 'remote_copies',
+  'snapshot_blocks', 'snapshot_writes', 'volumes', 'images', 'tags', 'accounts', 'usage', 'instances', 'guests', 'debian',
+  'encryption', 'full_disk',
   'recovery',
 ];
 
