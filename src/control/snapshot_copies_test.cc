@@ -8,6 +8,7 @@
 #include "catalog/blocks.h"
 #include "control/far_region_testing.h"
 #include "control/garbage.h"
+#include "control/image_copies.h"
 #include "control/region_fixture.h"
 
 namespace kiln::control {
@@ -272,6 +273,49 @@ TEST_F(CopiesBetweenRegions, what_cannot_be_copied_is_refused_at_once) {
   EXPECT_EQ(refusal(world.alice, "us-east-1", pending), "IncorrectState");
   gate.open();
   ASSERT_TRUE(world.settle());
+}
+
+// The daemon dies before the step, or when its rows are committed and the job does not know it yet.
+TEST(KilledCopies, a_copy_is_completed_once_wherever_the_daemon_dies) {
+  for (const auto* point : {"copy-snapshot/copy/before", "copy-snapshot/copy/after"}) {
+    const KillOnce kill(point);
+    RegionFixture world(kill, {.neighbours = {"eu-west-1"}, .copies = quick()});
+    const auto content = RegionFixture::pattern(4 * chunk, 1);
+    const auto source = world.import_disk(world.neighbour("eu-west-1"), "disk one", content).snapshot_id;
+    const auto copy =
+        copy_snapshot(world.region(), world.alice, {.source_region = "eu-west-1", .source_snapshot_id = source});
+    EXPECT_FALSE(world.settle());
+    EXPECT_TRUE(kill.killed());
+    world.restart();
+    ASSERT_TRUE(world.settle()) << point;
+    const auto done = describe_snapshots(world.region(), world.alice, {.ids = {copy.snapshot.id}}).at(0).snapshot;
+    EXPECT_EQ(done.state, "completed") << point << ": " << done.state_message;
+    const auto volume = world.volume(world.alice, done.id);
+    EXPECT_EQ(world.read(volume, 0, content.size()), content) << point;
+    collect(world.region(), {.grace = 0, .force = true});
+    EXPECT_EQ(world.read(volume, 0, content.size()), content) << point;
+  }
+}
+
+TEST(KilledCopies, an_image_whose_copy_was_killed_becomes_available) {
+  const KillOnce kill("copy-snapshot/copy/before", 2);
+  RegionFixture world(kill, {.neighbours = {"eu-west-1"}, .copies = quick()});
+  auto& there = world.neighbour("eu-west-1");
+  const auto one = world.import_disk(there, "disk one", RegionFixture::pattern(2 * chunk, 1)).snapshot_id;
+  const auto two = world.import_disk(there, "disk two", RegionFixture::pattern(2 * chunk, 2)).snapshot_id;
+  const auto image = register_image(there, world.alice,
+                                    {.name = "two disks",
+                                     .architecture = "x86_64",
+                                     .root_device_name = "/dev/xvda",
+                                     .devices = {{.device_name = "/dev/xvda", .has_ebs = true, .snapshot_id = one},
+                                                 {.device_name = "/dev/xvdb", .has_ebs = true, .snapshot_id = two}}});
+  const auto copy = copy_image(world.region(), world.alice,
+                               {.source_region = "eu-west-1", .source_image_id = image.id, .name = "the copy"});
+  EXPECT_FALSE(world.settle());
+  const auto state = [&] { return describe_images(world.region(), world.alice, {.ids = {copy.id}}).at(0).image.state; };
+  world.restart();
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(state(), "available");
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ import { BLOCK, download } from './block_client.ts';
 import { Daemon, Way } from './daemon.ts';
 import { refusal } from './refusals.ts';
 import { scratch } from './region.ts';
-import { MIB, uniqueName } from './things.ts';
+import { uniqueName } from './things.ts';
 import { waitFor } from './wait.ts';
 
 const FAR = 'far-north-1';
