@@ -85,7 +85,7 @@ HeaderLines header_lines(const HttpRequest& request) {
     static_cast<void>(lines.release());
     lines.reset(longer);
   };
-  for (const auto& [name, value] : request.headers) add(name + ": " + value);
+  for (const auto& [name, value] : request.headers) add(std::string(name).append(": ").append(value));
   add("Expect:");  // the body is short: no round trip before it
   return lines;
 }
