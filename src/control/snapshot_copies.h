@@ -1,8 +1,9 @@
 #pragma once
 // Copies of snapshots, into this region from this one or from another.
 //
-// Within a region a copy that is not encrypted is a row of its own for the same disk, which takes no time and no space: content is shared by
-// all disks of a region's store, so a copy holds the root of its source, and both can be deleted in any order.
+// Within a region a copy that is not encrypted is a row of its own for the same disk, which takes no time and no space:
+// content is shared by all disks of a region's store, so a copy holds the root of its source, and both can be deleted
+// in any order.
 //
 // From another region the row is there at once, as pending, and a job brings what the store lacks (block_fetch.h):
 //
@@ -38,7 +39,8 @@ struct NewSnapshotCopy {
   std::map<std::string, std::string> tags = {};
   std::optional<catalog::ClientToken> client_token = {};  // its result is filled in
 };
-// Throws InvalidRegion, InvalidSnapshot.NotFound, InvalidRequest for what would take encryption away, IncorrectState, ResourceLimitExceeded.
+// Throws InvalidRegion, InvalidSnapshot.NotFound, InvalidRequest for what would take encryption away, IncorrectState,
+// ResourceLimitExceeded.
 SnapshotDetails copy_snapshot(Region& region, const Principal& caller, const NewSnapshotCopy& what);
 
 // For those and for images, in the caller's transaction: a pending row and the job that completes it.
