@@ -19,6 +19,7 @@ using namespace testing;
 const base::Path golden = base::Path(KILN_SOURCE_DIR) / "tests" / "golden" / "blocks";
 const auto data_pack_id = *PackId::from_text("01890a5d-ac96-774b-bcce-b302099a8057");
 const auto node_pack_id = *PackId::from_text("01890a5d-ac97-7000-8000-000000000001");
+const auto encrypted_pack_id = *PackId::from_text("01890a5d-ac98-7000-8000-000000000002");
 
 // Chunk n: 2,048 words that count from n, again and again.
 Bytes golden_chunk(std::uint64_t n) {
@@ -82,6 +83,15 @@ struct GoldenTree {
   }
 };
 
+// The keys of the encrypted pack.
+DomainPtr golden_domain() {
+  DomainId id;
+  id.bytes.fill(std::byte{0xd0});
+  DomainSecret secret;
+  secret.fill(std::byte{0x5e});
+  return std::make_shared<const KeyDomain>(id, secret);
+}
+
 Bytes read_golden(const PackId& id) {
   const auto text = base::posix_files().read_all(golden / (id.text() + ".pack"));
   EXPECT_TRUE(text) << why(text);
@@ -106,7 +116,15 @@ void write_golden() {
     const auto encoded = encode_node(node);
     nodes.add(base::sha256(encoded), *encoder.encode({RecordKind::node, encoded}));
   }
-  for (auto* writer : {&data, &nodes}) {
+  const auto domain = golden_domain();
+  Keyring keys;
+  keys.add(domain);
+  RecordEncoder encrypting(&keys);
+  PackWriter encrypted({.id = encrypted_pack_id, .kind = PackKind::data, .domain = domain->id(), .epoch = 44});
+  const auto secret_chunk = golden_chunk(1);
+  const Plaintext secret(RecordKind::chunk, secret_chunk, domain.get());
+  encrypted.add(secret.id, *encrypting.encode(secret), {domain->mask_feature(1)});
+  for (auto* writer : {&data, &nodes, &encrypted}) {
     const auto pack = std::move(*writer).finish();
     std::ofstream file(golden / (pack.contents.header.id.text() + ".pack"), std::ios::binary);
     file << base::as_text(pack.bytes);
@@ -155,6 +173,27 @@ TEST(Golden, chunks_decode_to_what_they_were) {
   ASSERT_TRUE(decoded) << why(decoded);
   EXPECT_EQ(*decoded, referring_chunk());
   EXPECT_EQ(decode_record(record, RecordKind::chunk, entry->id).error().message(), "a record that refers to 1 bases");
+}
+
+TEST(Golden, an_encrypted_chunk_decodes_with_its_keys_to_what_it_was) {
+  const auto bytes = read_golden(encrypted_pack_id);
+  const auto contents = parse_pack(bytes);
+  ASSERT_TRUE(contents) << why(contents);
+  const auto domain = golden_domain();
+  Keyring keys;
+  keys.add(domain);
+  EXPECT_EQ(contents->header,
+            (PackHeader{.id = encrypted_pack_id, .kind = PackKind::data, .domain = domain->id(), .epoch = 44}));
+  const auto plain = golden_chunk(1);
+  const auto* entry = contents->find(domain->mask(base::sha256(plain)));
+  ASSERT_NE(entry, nullptr);
+  EXPECT_EQ(entry->features, std::vector<Feature>{domain->mask_feature(1)});
+  const auto record = std::span(bytes).subspan(entry->offset, entry->length);
+  EXPECT_EQ(domain_of(*parse_record(record)), domain->id());
+  const auto decoded = decode_record(record, RecordKind::chunk, entry->id, nullptr, &keys);
+  ASSERT_TRUE(decoded) << why(decoded);
+  EXPECT_EQ(*decoded, plain);
+  EXPECT_EQ(decode_record(record, RecordKind::chunk, entry->id).error().fault(), base::Fault::no_key);
 }
 
 TEST(Golden, a_raw_record_is_encoded_to_the_same_bytes) {

@@ -85,6 +85,20 @@ TEST(VolumeFormat, the_golden_volume_file_is_read_and_written_as_it_is) {
   EXPECT_EQ(*decoded, golden_volume());
 }
 
+TEST(VolumeFormat, an_encrypted_volume_names_its_domains) {
+  auto volume = golden_volume();
+  volume.domain.bytes.fill(std::byte{0xd0});
+  volume.base_domain.bytes.fill(std::byte{0xb0});
+  const auto wanted = encode(volume);
+  const auto found = golden_file("VOLUME-encrypted", base::as_text(wanted));
+  EXPECT_EQ(found, base::as_text(wanted));
+  const auto decoded = decode_volume_file(base::as_bytes(found));
+  ASSERT_TRUE(decoded) << decoded.error().message();
+  EXPECT_EQ(*decoded, volume);
+  volume.domain = {};
+  EXPECT_FALSE(volume.valid()) << "a plain volume on an encrypted disk";
+}
+
 TEST(VolumeFormat, the_golden_log_says_what_it_said) {
   const auto found = golden_file("gen-1.map", written_log());
   EXPECT_EQ(found, written_log());
