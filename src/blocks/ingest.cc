@@ -4,6 +4,7 @@
 #include <cassert>
 #include <new>
 #include <system_error>
+#include <utility>
 
 #include "blocks/ingest_session.h"
 #include "blocks/unit_map.h"
@@ -275,7 +276,7 @@ Status Ingest::Session::append(RecordKind kind, const Digest& id, Encoded encode
           .kind = kind == RecordKind::node ? PackKind::nodes : PackKind::data,
           .domain = options_.domain && kind == RecordKind::chunk ? options_.domain->id() : DomainId{},
           .epoch = options_.epoch};
-      writer = std::make_unique<PackWriter>(header);
+      writer = std::make_unique<PackWriter>(header, std::exchange(pack_memory_, {}));
     }
     writer->add(id, encoded.record, std::move(encoded.features));
   }
@@ -283,7 +284,7 @@ Status Ingest::Session::append(RecordKind kind, const Digest& id, Encoded encode
 }
 
 Status Ingest::Session::write_pack(std::unique_ptr<PackWriter> pack) {
-  const auto written = std::move(*pack).finish();
+  auto written = std::move(*pack).finish();
   const auto& header = written.contents.header;
   {
     Lock lock(mutex_);
@@ -297,6 +298,7 @@ Status Ingest::Session::write_pack(std::unique_ptr<PackWriter> pack) {
                             .kind = header.kind,
                             .bytes = written.bytes.size(),
                             .records = static_cast<std::uint32_t>(written.contents.entries.size())});
+  if (written.bytes.capacity() > pack_memory_.capacity()) pack_memory_ = std::move(written.bytes);
   return {};
 }
 

@@ -97,6 +97,7 @@ class Ingest::Session {
   std::unordered_map<PackId, bool> usable_ KILN_GUARDED_BY(mutex_);
   std::unique_ptr<PackWriter> data_pack_ KILN_GUARDED_BY(mutex_);
   std::unique_ptr<PackWriter> node_pack_ KILN_GUARDED_BY(mutex_);
+  base::Bytes pack_memory_ KILN_GUARDED_BY(mutex_);  // of the pack that was written last, for the next one
   std::vector<PackId> packs_begun_ KILN_GUARDED_BY(mutex_);
   std::vector<IngestedPack> packs_written_ KILN_GUARDED_BY(mutex_);
   std::uint64_t data_end_ KILN_GUARDED_BY(mutex_) = 0;  // behind the last byte put that is not zero

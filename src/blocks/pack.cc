@@ -188,9 +188,11 @@ const PackEntry* PackContents::find(const Digest& id) const {
   return at != entries.end() && at->id == id ? &*at : nullptr;
 }
 
-PackWriter::PackWriter(const PackHeader& header) : bytes_(encode_header(header)) {
+PackWriter::PackWriter(const PackHeader& header, Bytes memory) : bytes_(std::move(memory)) {
   contents_.header = header;
+  bytes_.clear();
   bytes_.reserve(pack_target_bytes);  // address space; memory is taken as it fills
+  base::append(bytes_, encode_header(header));
 }
 
 bool PackWriter::fits(std::span<const std::byte> record, std::size_t features) const {
