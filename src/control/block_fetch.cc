@@ -150,7 +150,7 @@ class Crew {
 };
 
 // What of a page the store lacks. The rest is in the session when it returns.
-std::vector<Wanted> lacking(const SourcePage& page, const FetchTarget& target) {
+std::vector<Wanted> lacking(const SourcePage& page, blocks::Ingest& ingest) {
   std::vector<Wanted> wanted;
   std::map<base::Digest, std::size_t> by_digest;
   for (const auto& block : page.blocks) {
@@ -162,8 +162,7 @@ std::vector<Wanted> lacking(const SourcePage& page, const FetchTarget& target) {
       wanted[same->second].indexes.push_back(block.index);
       continue;
     }
-    const auto id = target.domain == nullptr ? *block.digest : target.domain->mask(*block.digest);
-    const auto stored = target.ingest.put_stored(block.index, id);
+    const auto stored = ingest.put_stored(block.index, *block.digest);
     if (!stored) fail(stored.error());
     if (*stored) continue;
     by_digest.emplace(*block.digest, wanted.size());
@@ -184,7 +183,7 @@ void check_order(const SourcePage& page, std::uint64_t least) {
 
 }  // namespace
 
-SourceDisk fetch_blocks(SourceRegion& source, const std::string& snapshot_id, const FetchTarget& target,
+SourceDisk fetch_blocks(SourceRegion& source, const std::string& snapshot_id, blocks::Ingest& ingest,
                         FetchProgress& progress, const std::function<void()>& on_tick) {
   SourceDisk disk;
   std::string next;
@@ -193,14 +192,14 @@ SourceDisk fetch_blocks(SourceRegion& source, const std::string& snapshot_id, co
     check_order(page, progress.position);
     disk = {.size_bytes = page.disk_bytes, .root = page.root};
     progress.disk_blocks = (page.disk_bytes + blocks::chunk_bytes - 1) / blocks::chunk_bytes;
-    auto wanted = lacking(page, target);
+    auto wanted = lacking(page, ingest);
     std::uint64_t lacked = 0;
     for (const auto& each : wanted) lacked += each.indexes.size();
     const auto before = progress;
     on_tick();
     const auto end = page.blocks.empty() ? before.position : page.blocks.back().index + 1;
     if (!wanted.empty()) {
-      Crew crew(source, snapshot_id, target.ingest, std::move(wanted));
+      Crew crew(source, snapshot_id, ingest, std::move(wanted));
       crew.work([&](std::uint64_t done, std::uint64_t fetched, bool over) {
         progress.blocks = before.blocks + page.blocks.size() - lacked + done;
         progress.fetched = before.fetched + fetched;

@@ -30,14 +30,8 @@ struct SourceDisk {
   std::optional<base::Digest> root;  // as the source says
 };
 
-// Where blocks go: a session, and the domain that it stores them in; null: the plain one.
-struct FetchTarget {
-  blocks::Ingest& ingest;
-  blocks::DomainPtr domain;
-};
-
 // progress starts empty, and holds when it throws, too.
-SourceDisk fetch_blocks(SourceRegion& source, const std::string& snapshot_id, const FetchTarget& target,
+SourceDisk fetch_blocks(SourceRegion& source, const std::string& snapshot_id, blocks::Ingest& ingest,
                         FetchProgress& progress, const std::function<void()>& on_tick);
 
 }  // namespace kiln::control

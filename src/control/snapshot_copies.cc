@@ -123,7 +123,7 @@ class Copy {
  private:
   void bring(SourceRegion& source, std::int64_t size_gib) {
     const auto source_id = job_.argument("source_snapshot");
-    const auto told = fetch_blocks(source, source_id, {session_->ingest(), domain_}, progress_, [this] { tick(); });
+    const auto told = fetch_blocks(source, source_id, session_->ingest(), progress_, [this] { tick(); });
     if (told.size_bytes > static_cast<std::uint64_t>(size_gib) << 30) {
       throw std::runtime_error("the source's disk of " + std::to_string(told.size_bytes) + " bytes is longer than " +
                                std::to_string(size_gib) + " GiB");
