@@ -1,6 +1,6 @@
 // Real guests: what a user does in the first quarter of an hour, seen from inside the machines.
 import {
-  CreateImageCommand, type Instance, RebootInstancesCommand, StartInstancesCommand,
+  CreateImageCommand, CreateSnapshotsCommand, type Instance, RebootInstancesCommand, StartInstancesCommand,
   StopInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import * as assert from 'node:assert/strict';
@@ -8,10 +8,11 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
+import { allBlocks, getBlock } from './block_client.ts';
 import { consoleOutput, ssh, sshOutput, waitForSsh } from './guest.ts';
 import { output } from './processes.ts';
-import { daemonLog, ec2, kilnOutput, noGuests, scratch } from './region.ts';
-import { baseDisk, imageNamed, launch, terminate, terminateLaunched, uniqueName, userKey, waitForImage, waitForInstance } from './things.ts';
+import { daemonLog, ebs, ec2, kilnOutput, noGuests, scratch } from './region.ts';
+import { baseDisk, imageNamed, launch, terminate, terminateLaunched, uniqueName, userKey, waitForImage, waitForInstance, waitForSnapshot } from './things.ts';
 import { waitFor } from './wait.ts';
 
 describe('guests', { skip: noGuests }, () => {
@@ -68,6 +69,41 @@ describe('guests', { skip: noGuests }, () => {
       assert.equal(await sshOutput(copy, 'imds meta-data/instance-id'), copy.InstanceId);
     }
     await terminate(running.map((copy) => copy.InstanceId!));
+  });
+
+  test('snapshots of a running guest\'s disks are of one moment', async () => {
+    const disks = ['/dev/sdf', '/dev/sdg'];
+    const [made] = await launch({
+      KeyName: (await userKey()).name,
+      BlockDeviceMappings: disks.map((DeviceName) => ({ DeviceName, Ebs: { VolumeSize: 1, DeleteOnTermination: true } })),
+    });
+    const writer = await waitForInstance(made!.InstanceId);
+    await waitForSsh(writer);
+    // Each number is on the first disk, synced, before it is written to the second one.
+    const write = (disk: string) => `printf '%08d' $n | dd of=${disk} bs=8 conv=notrunc,fsync 2>/dev/null`;
+    await sshOutput(writer, `touch /run/going; (n=0; while [ -e /run/going ]; do n=$((n + 1)); ${write('/dev/vdb')}; ${write('/dev/vdc')}; done) >/dev/null 2>&1 </dev/null &`);
+    const number = async (id: string): Promise<number> => {
+      await waitForSnapshot(id);
+      const blocks = await allBlocks(ebs(), id);
+      const token = blocks.find((block) => block.BlockIndex === 0)?.BlockToken;
+      return token ? Number((await getBlock(ebs(), id, 0, token)).toString('latin1', 0, 8).replaceAll('\0', '')) : 0;
+    };
+    const onSecond = async () => Number(await sshOutput(writer, 'dd if=/dev/vdc bs=8 count=1 2>/dev/null | tr -d "\\0"'));
+    const written = (than: number) => waitFor('the guest writing on', 30, async () => await onSecond() > than);
+    await written(0);
+    let last = 0;
+    for (let round = 0; round < 3; ++round) {
+      const set = await ec2().send(new CreateSnapshotsCommand({
+        InstanceSpecification: { InstanceId: writer.InstanceId!, ExcludeBootVolume: true }, Description: `round ${round}`,
+      }));
+      const [first, second] = await Promise.all(set.Snapshots!.map((each) => number(each.SnapshotId!)));
+      assert.ok(second === first || second === first! - 1, `the first disk says ${first}, the second ${second}`);
+      assert.ok(first! > last, `round ${round}: ${first} after ${last}`);
+      await written(first!);
+      last = first!;
+    }
+    await sshOutput(writer, 'rm /run/going');
+    await terminate([writer.InstanceId!]);
   });
 
   test('an image made with a reboot has what was written, synced or not, and the guest comes back', async () => {
