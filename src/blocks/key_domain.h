@@ -56,7 +56,7 @@ class KeyDomain {
   base::Digest unmask(const base::Digest& chunk_id) const;
   std::uint64_t mask_feature(std::uint64_t unit_hash) const;
 
-  // Appends ciphertext and tag of what is stored for a chunk. The nonce comes from the payload, so that the same payload
+  // Appends ciphertext and tag of what is stored for a chunk. The nonce is made of the payload, so the same payload
   // is the same record, and another encoding of the same chunk another one; the key is the chunk's own.
   Nonce seal(const base::Digest& chunk_id, std::span<const std::byte> header, std::span<const std::byte> payload,
              base::Bytes& out) const;

@@ -1,7 +1,7 @@
 #pragma once
 // The key domains that this process may use right now.
 //
-// Owned by the process and shared by its store, volumes and upload sessions; whoever decides about keys puts domains in,
+// Owned by the process, shared by its store, volumes and upload sessions; whoever decides about keys puts domains in,
 // or is asked for those that are missed, and takes them out. Thread-safe; the loader is called without a lock. What was
 // read before a domain went may still be in memory (Store::forget_domain sees to that); what is under way with it ends.
 // Nothing survives the process: secrets are on no disk.

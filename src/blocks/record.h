@@ -1,8 +1,8 @@
 #pragma once
 // A stored record: one chunk or one manifest node as it lies in a pack (docs/formats/pack.md).
 //
-// A record names itself: the SHA-256 of its plaintext, or what a key domain makes of that, is its id, so a decoder that was asked for an id cannot be given
-// anything else. An XXH3-64 over everything that is stored lets a scrub find rot without decoding. Functions are pure
+// A record names itself: its id is the SHA-256 of its plaintext, masked by its domain, so a decoder is given that or
+// nothing. An XXH3-64 over everything that is stored lets a scrub find rot without decoding. Functions are pure
 // and thread-safe; an encoder is owned by one thread. Bytes that do not decode are Fault::corrupt; a codec, hash or
 // feature that this program does not know is Fault::unsupported and named.
 //

@@ -1,8 +1,8 @@
 // Random operations and crashes against a model that knows, for every sector, what it may contain.
 //
 // A few volumes are written, trimmed, zeroed, flushed, cut (several at one point in time), uploaded, cloned, grown and
-// removed, and every second one is encrypted; in the middle of anything the process is killed or the power goes, and again while it recovers. Every write
-// has a stamp of its own, in each of its sectors. Held to be true after every crash: what a flush covered is there;
+// removed; every second one is encrypted. In the middle of anything the process is killed or the power goes, and again
+// while it recovers. Each sector has the stamp of its write. True after every crash: what a flush covered is there;
 // each sector is as it was or as it was written; what was read once after a recovery stays; a cut is the disk as it was
 // at the cut or is not there; a volume that was created, grown or removed stays so.
 //

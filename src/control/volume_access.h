@@ -22,8 +22,8 @@ enum class ServedBy { instance, us };
 base::Status with_volumes(Region& region, const std::vector<std::string>& volume_ids,
                           const std::function<base::Status(blocks::VolumeService&, ServedBy)>& body);
 
-// What a disk server needs to open the volume: the keys of it and of its base; empty for a plain one. no_key when one is
-// not to be had any more. What there is no VOLUME of yet needs none.
+// What a disk server needs to open the volume: the keys of it and of its base; empty for a plain one. no_key when one
+// is not to be had any more. What there is no VOLUME of yet needs none.
 base::Result<std::string> volume_keys(Region& region, const std::string& volume_id);
 
 }  // namespace kiln::control
