@@ -103,6 +103,29 @@ TEST_F(CopiesBetweenRegions, only_what_the_destination_lacks_is_fetched) {
   EXPECT_EQ(far.fetched, 21U);
 }
 
+TEST_F(CopiesBetweenRegions, an_encrypted_copy_fetches_what_its_keys_domain_lacks) {
+  const auto content = RegionFixture::pattern(20 * chunk, 1);
+  const auto source = world.import_disk(there(), "disk one", content).snapshot_id;
+  const auto encrypted = [&] {
+    const auto id =
+        copy_snapshot(here(), world.alice,
+                      {.source_region = far_name, .source_snapshot_id = source, .encryption = {.encrypted = true}})
+            .snapshot.id;
+    EXPECT_TRUE(world.settle());
+    EXPECT_EQ(find(id)->state, "completed") << find(id)->state_message;
+    EXPECT_TRUE(find(id)->encrypted);
+    return id;
+  };
+  const auto copy = encrypted();
+  EXPECT_EQ(far.fetched, 20U);
+  EXPECT_EQ(bytes_of(copy, content.size()), content);
+  EXPECT_EQ(disk(here(), encrypted()).root, disk(here(), copy).root);
+  EXPECT_EQ(far.fetched, 20U) << "the key's domain has all of them";
+  begin(source);
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(far.fetched, 40U) << "the plain domain has none";
+}
+
 TEST_F(CopiesBetweenRegions, a_source_that_does_not_tell_digests_is_copied_whole) {
   far.tells_digests = false;
   const auto content = RegionFixture::pattern(6 * chunk, 1);
