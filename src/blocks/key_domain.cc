@@ -147,11 +147,23 @@ std::uint64_t KeyDomain::mask_feature(std::uint64_t unit_hash) const {
   return masked;
 }
 
+// Of everything that is authenticated: under one key a nonce never serves two messages. Equal payloads with other bases
+// are two.
+Nonce KeyDomain::nonce_for(std::span<const std::byte> header, std::span<const std::byte> payload) const {
+  Bytes text;
+  text.reserve(sizeof(std::uint64_t) + header.size() + payload.size());
+  base::append_int(text, static_cast<std::uint64_t>(header.size()));
+  base::append(text, header);
+  base::append(text, payload);
+  const auto sum = hmac(nonce_key_, text);
+  Nonce nonce;
+  std::copy_n(sum.bytes.begin(), nonce.size(), nonce.begin());
+  return nonce;
+}
+
 Nonce KeyDomain::seal(const Digest& chunk_id, std::span<const std::byte> header, std::span<const std::byte> payload,
                       Bytes& out) const {
-  Nonce nonce;
-  const auto sum = hmac(nonce_key_, payload);
-  std::copy_n(sum.bytes.begin(), nonce.size(), nonce.begin());
+  const auto nonce = nonce_for(header, payload);
   auto* context = gcm_context();
   const auto start = out.size();
   out.resize(start + payload.size() + tag_bytes);

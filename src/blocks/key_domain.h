@@ -56,8 +56,8 @@ class KeyDomain {
   base::Digest unmask(const base::Digest& chunk_id) const;
   std::uint64_t mask_feature(std::uint64_t unit_hash) const;
 
-  // Appends ciphertext and tag of what is stored for a chunk. The nonce is made of the payload, so the same payload
-  // is the same record, and another encoding of the same chunk another one; the key is the chunk's own.
+  // Appends ciphertext and tag of what is stored for a chunk. The nonce is made of header and payload: the same record
+  // comes out again, and another encoding of the same chunk has another nonce; the key is the chunk's own.
   Nonce seal(const base::Digest& chunk_id, std::span<const std::byte> header, std::span<const std::byte> payload,
              base::Bytes& out) const;
   // Fault::corrupt when it is not what seal() made with the same id, header and nonce.
@@ -71,6 +71,7 @@ class KeyDomain {
   std::shared_ptr<const UnitCipher> head(std::string_view volume, std::uint64_t generation) const;
 
  private:
+  Nonce nonce_for(std::span<const std::byte> header, std::span<const std::byte> payload) const;
   base::Digest derive(std::string_view label, std::span<const std::byte> context = {}) const;
 
   const DomainId id_;
