@@ -7,7 +7,7 @@ from source import ROOT, cxx_files, is_for_tests, library_files, own_includes, r
 # The arrows of ARCHITECTURE.md. A folder uses folders of lower levels only.
 LEVELS = {
     "base": 0,
-    "wire": 1, "http": 1, "catalog": 1, "blocks": 1, "images": 1, "keys": 1, "hypervisor": 1,
+    "wire": 1, "http": 1, "catalog": 1, "blocks": 1, "images": 1, "keys": 1, "policy": 1, "hypervisor": 1,
     "jobs": 2, "scanner": 2, "stores": 2,
     "control": 3,
     "services": 4, "remote": 4, "nbd": 4,
