@@ -1,8 +1,6 @@
 #pragma once
-// Key policies: which accounts may do what with a key. The part of AWS's policy language that key policies are made of:
-// statements of Effect, Principal.AWS (accounts, their root ARNs, "*"), Action, and the condition StringEquals on
-// kms:ViaService and kms:CallerAccount. A statement with any other condition allows nothing; when it denies, it always
-// does. Pure; any thread.
+// Key policies: which accounts may do what with a key, in AWS's policy language (policy/document.h). What a key's
+// policy does not allow, nobody may: its owner neither. Pure; any thread.
 
 #include <string>
 
@@ -15,6 +13,7 @@ struct KeyUse {
   std::string via_service;  // ec2.us-east-1.amazonaws.com when EC2 asks on the account's behalf; empty
 };
 
+// A text that is no policy allows nothing.
 bool policy_allows(const std::string& policy, const KeyUse& use);
 
 // Throws MalformedPolicyDocumentException for what is no such policy.

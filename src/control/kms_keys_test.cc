@@ -133,16 +133,30 @@ TEST(KeyPolicy, allows_what_it_says_and_a_denial_wins) {
   EXPECT_TRUE(allows(share, bob, "kms:GenerateDataKeyWithoutPlaintext"));
   EXPECT_FALSE(allows(share, bob, "kms:Encrypt"));
   EXPECT_FALSE(allows(share, alice, "kms:Decrypt"));
-  const std::string deny =
-      R"({"Effect":"Deny","Principal":"*","Action":"KMS:decrypt","Condition":{"Bool":{"aws:SecureTransport":"no"}}})";
-  EXPECT_FALSE(allows(share + "," + deny, bob, "kms:Decrypt")) << "a condition that is not understood denies";
+  const std::string deny = R"({"Effect":"Deny","Principal":"*","Action":"KMS:decrypt"})";
+  EXPECT_FALSE(allows(share + "," + deny, bob, "kms:Decrypt"));
   EXPECT_TRUE(allows(share + "," + deny, bob, "kms:GenerateDataKey"));
 }
 
-TEST(KeyPolicy, a_condition_that_is_not_understood_allows_nothing) {
+TEST(KeyPolicy, a_condition_on_what_is_not_known_of_the_call_allows_nothing) {
   EXPECT_FALSE(allows(
       R"({"Effect":"Allow","Principal":"*","Action":"kms:*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.1"}}})",
       bob, "kms:Decrypt"));
+}
+
+TEST(KeyPolicy, conditions_are_about_who_calls_and_through_what) {
+  const auto policy = [](const std::string& condition) {
+    return R"({"Statement":{"Effect":"Allow","Principal":"*","Action":"kms:*","Condition":)" + condition + "}}";
+  };
+  const KeyUse use{.account = bob, .action = "kms:Decrypt", .via_service = "ec2.us-east-1.amazonaws.com"};
+  EXPECT_TRUE(policy_allows(policy(R"({"StringLike":{"kms:ViaService":"ec2.*.amazonaws.com"}})"), use));
+  EXPECT_FALSE(policy_allows(policy(R"({"StringEquals":{"kms:CallerAccount":"123456789012"}})"), use));
+  EXPECT_FALSE(policy_allows(policy(R"({"Null":{"kms:ViaService":"true"}})"), use));
+}
+
+TEST(KeyPolicy, what_cannot_be_read_allows_nothing) {
+  const KeyUse use{.account = bob, .action = "kms:Decrypt", .via_service = {}};
+  EXPECT_FALSE(policy_allows(R"({"Statement":{"Effect":"Allow","Principal":"*","Action":"Decrypt"}})", use));
 }
 
 TEST(KeyPolicy, a_users_permission_is_not_its_accounts) {
