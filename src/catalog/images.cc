@@ -13,13 +13,17 @@ std::optional<Image> find_registered_image_named(Txn& txn, const std::string& re
       {region, account, name});
 }
 
-std::vector<Image> images_visible_to(Txn& txn, const std::string& region, const std::string& account) {
+std::vector<Image> images_visible_to(Txn& txn, const std::string& region, const std::string& account,
+                                     const std::string& after, std::int64_t most) {
   return select<Image>(txn,
-                       "WHERE region = $1 AND state <> 'deregistered' AND (account = $2 OR id IN "
+                       "WHERE region = $1 AND id > $3 AND state <> 'deregistered' AND (account = $2 OR id IN "
                        "(SELECT image_id FROM launch_permission WHERE region = $1 AND kind = 'group' AND value = 'all' "
                        "UNION SELECT image_id FROM launch_permission "
-                       "WHERE region = $1 AND kind = 'account' AND value = $2)) ORDER BY created, id",
-                       {region, account});
+                       "WHERE region = $1 AND kind = 'account' AND value = $2 "
+                       "UNION SELECT image_id FROM launch_permission WHERE region = $1 AND "
+                       "kind IN ('organization', 'organizational-unit') AND "
+                       "value IN (SELECT arn FROM account_membership WHERE account = $2))) ORDER BY id LIMIT $4",
+                       {region, account, after, most});
 }
 
 std::vector<Image> images_using_snapshot(Txn& txn, const std::string& region, const std::string& snapshot_id) {
@@ -42,7 +46,9 @@ bool has_launch_permission(Txn& txn, const std::string& region, const std::strin
                            const std::string& account) {
   return !txn.query(
                  "SELECT 1 FROM launch_permission WHERE region = $1 AND image_id = $2 AND "
-                 "((kind = 'group' AND value = 'all') OR (kind = 'account' AND value = $3))",
+                 "((kind = 'group' AND value = 'all') OR (kind = 'account' AND value = $3) OR "
+                 "(kind IN ('organization', 'organizational-unit') AND "
+                 "value IN (SELECT arn FROM account_membership WHERE account = $3)))",
                  {region, image_id, account})
               .empty();
 }

@@ -25,6 +25,7 @@ struct Image {
   std::optional<base::Micros> deregistered;
   std::optional<base::Micros> last_launched;
   base::Micros created = 0;
+  std::string uefi_data;  // base64, as given; empty
 };
 
 struct ImageDevice {
@@ -42,8 +43,8 @@ struct ImageDevice {
 
 struct LaunchPermission {
   std::string region, image_id;
-  std::string kind;   // account, group
-  std::string value;  // 12 digits, or "all"
+  std::string kind;   // account, group, organization, organizational-unit
+  std::string value;  // 12 digits, "all", an ARN
 };
 
 // Any state, deregistered ones included: what a caller may see is control's rule.
@@ -51,14 +52,17 @@ std::optional<Image> find_image(Txn& txn, const std::string& region, const std::
 // Oldest first. Registered means neither deregistered nor failed; the name of such an image is taken.
 std::optional<Image> find_registered_image_named(Txn& txn, const std::string& region, const std::string& account,
                                                  const std::string& name);
-// Own images, public ones, and those shared with the account; without deregistered ones.
-std::vector<Image> images_visible_to(Txn& txn, const std::string& region, const std::string& account);
+// A page of own images, public ones, and those shared with the account or with an organisation that it belongs to;
+// without deregistered ones. By id, those after the one given; at most so many.
+std::vector<Image> images_visible_to(Txn& txn, const std::string& region, const std::string& account,
+                                     const std::string& after, std::int64_t most);
 // Registered images with the snapshot among their devices: why it cannot be deleted.
 std::vector<Image> images_using_snapshot(Txn& txn, const std::string& region, const std::string& snapshot_id);
 
 std::vector<ImageDevice> image_devices(Txn& txn, const std::string& region, const std::string& image_id);
 std::vector<LaunchPermission> launch_permissions(Txn& txn, const std::string& region, const std::string& image_id);
-// Whether the image is public or shared with the account; says nothing of its owner.
+// Whether the image is public or shared with the account, or with an organisation that it belongs to; says nothing of
+// its owner.
 bool has_launch_permission(Txn& txn, const std::string& region, const std::string& image_id,
                            const std::string& account);
 
@@ -67,7 +71,7 @@ bool has_launch_permission(Txn& txn, const std::string& region, const std::strin
 KILN_ROW(kiln::catalog::Image, "image", 2, region, id, account, name, description, architecture, state,
          state_reason_code, state_reason_message, root_device_name, virtualization_type, boot_mode, imds_support,
          tpm_support, sriov_net_support, ena_support, platform, location, source_image_id, source_image_region,
-         source_instance_id, deregistered, last_launched, created)
+         source_instance_id, deregistered, last_launched, created, uefi_data)
 KILN_ROW(kiln::catalog::ImageDevice, "image_device", 3, region, image_id, position, device_name, snapshot_id, size_gib,
          volume_type, delete_on_termination, encrypted, iops, throughput, virtual_name)
 KILN_ROW(kiln::catalog::LaunchPermission, "launch_permission", 4, region, image_id, kind, value)

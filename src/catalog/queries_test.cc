@@ -5,6 +5,7 @@
 #include "catalog/images.h"
 #include "catalog/instances.h"
 #include "catalog/network.h"
+#include "catalog/sharing.h"
 #include "catalog/snapshots.h"
 #include "catalog/tags.h"
 #include "catalog/temp_catalog.h"
@@ -60,7 +61,7 @@ TEST_F(Queries, an_image_is_seen_by_its_owner_those_it_is_shared_with_and_all_wh
   in_txn([](Txn& txn) {
     const auto seen = [&](const std::string& account) {
       std::string ids;
-      for (const Image& found : images_visible_to(txn, region, account)) ids += found.id + " ";
+      for (const Image& found : images_visible_to(txn, region, account, "", 100)) ids += found.id + " ";
       return ids;
     };
     for (const std::string id : {"ami-1", "ami-2", "ami-3"}) insert(txn, image(id, id));
@@ -73,6 +74,20 @@ TEST_F(Queries, an_image_is_seen_by_its_owner_those_it_is_shared_with_and_all_wh
     EXPECT_EQ(seen("333333333333"), "ami-3 ");
     EXPECT_TRUE(has_launch_permission(txn, region, "ami-2", bob));
     EXPECT_FALSE(has_launch_permission(txn, region, "ami-1", bob));
+    set_memberships(txn, bob, {"arn:of/unit"});
+    insert(txn, LaunchPermission{region, "ami-1", "organizational-unit", "arn:of/unit"});
+    EXPECT_EQ(seen(bob), "ami-1 ami-2 ami-3 ");
+    EXPECT_TRUE(has_launch_permission(txn, region, "ami-1", bob));
+    set_memberships(txn, bob, {"arn:of/other"});
+    EXPECT_EQ(seen(bob), "ami-2 ami-3 ");
+    std::string pages;
+    for (std::string after; after.size() < 6;) {
+      const auto page = images_visible_to(txn, region, alice, after, 2);
+      if (page.empty()) break;
+      after = page.back().id;
+      pages += std::to_string(page.size()) + after + " ";
+    }
+    EXPECT_EQ(pages, "2ami-2 1ami-3 ");
   });
 }
 

@@ -12,6 +12,7 @@
 #include "catalog/keys.h"
 #include "catalog/kms_keys.h"
 #include "catalog/network.h"
+#include "catalog/sharing.h"
 #include "catalog/snapshots.h"
 #include "catalog/tags.h"
 #include "catalog/temp_catalog.h"
@@ -71,10 +72,10 @@ struct Rows {
   }
   static std::vector<std::string> names() { return {std::string(TableOf<T>::name)...}; }
 };
-using EveryRow =
-    Rows<Account, AccessKey, BootTouches, Root, Pack, Session, Epoch, ClientToken, Image, ImageDevice, LaunchPermission,
-         Instance, InstanceGroup, Job, KeyPair, Vpc, Subnet, SecurityGroup, SecurityGroupRule, Snapshot,
-         StartedSnapshot, Tag, Volume, Attachment, KmsKey, KmsAlias, KmsTag, KeyDomain, EbsDefaults>;
+using EveryRow = Rows<Account, AccessKey, BootTouches, Root, Pack, Session, Epoch, ClientToken, Image, ImageDevice,
+                      LaunchPermission, Instance, InstanceGroup, Job, KeyPair, Vpc, Subnet, SecurityGroup,
+                      SecurityGroupRule, Snapshot, StartedSnapshot, Tag, Volume, Attachment, KmsKey, KmsAlias, KmsTag,
+                      KeyDomain, EbsDefaults, SnapshotPermission, AccountMembership>;
 
 TEST(Table, every_struct_is_its_table_and_every_table_has_a_struct) {
   TempCatalog catalog;

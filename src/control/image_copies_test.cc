@@ -60,7 +60,7 @@ struct CopiesOfImages : ::testing::Test {
 
 TEST_F(CopiesOfImages, a_copy_is_the_same_image_with_snapshots_of_its_own) {
   const auto source = original();
-  change_image(there(), world.alice, source, {.add_accounts = {world.bob.account}, .add_groups = {"all"}});
+  change_image(there(), world.alice, source, {.shares = {.add = {{"account", world.bob.account}, {"group", "all"}}}});
   const auto made = copy_image(here(), world.alice,
                                {.source_region = "eu-west-1",
                                 .source_image_id = source,
@@ -169,7 +169,7 @@ TEST_F(CopiesOfImages, what_cannot_be_copied_is_refused) {
   EXPECT_EQ(refusal(world.bob, good), "InvalidAMIID.NotFound");
 
   // Shared to be launched, which shares no snapshot.
-  change_image(there(), world.alice, source, {.add_accounts = {world.bob.account}});
+  change_image(there(), world.alice, source, {.shares = {.add = {{"account", world.bob.account}}}});
   try {
     copy_image(here(), world.bob, good);
     FAIL() << "bob may not read its snapshots";

@@ -6,6 +6,7 @@
 
 #include "base/api_error.h"
 #include "base/ids.h"
+#include "base/text.h"
 #include "catalog/snapshots.h"
 #include "control/image_devices.h"
 #include "control/images.h"
@@ -17,6 +18,8 @@ namespace {
 
 using base::ApiError;
 using catalog::Image;
+
+constexpr std::size_t most_uefi_data = 64'000;
 
 [[noreturn]] void refuse(const std::string& value, const std::string& parameter, const std::string& expected) {
   throw ApiError("InvalidParameterValue",
@@ -51,6 +54,10 @@ void check_enumerations(const NewImage& what) {
       throw ApiError("InvalidParameterCombination", "tpmSupport v2.0 needs the boot mode uefi.");
     }
   }
+  if (what.uefi_data.size() > most_uefi_data || !base::from_base64(what.uefi_data)) {
+    throw ApiError("InvalidParameterValue", "The parameter uefiData is not base64 of at most " +
+                                                std::to_string(most_uefi_data) + " characters.");
+  }
   if (what.description.size() > 255) {
     throw ApiError("InvalidParameterValue", "The description is longer than 255 characters.");
   }
@@ -71,8 +78,9 @@ Image image_row(Region& region, const Principal& caller, const NewImage& what, c
           .tpm_support = what.tpm_support,
           .sriov_net_support = what.sriov_net_support,
           .ena_support = what.ena_support,
-          .location = caller.account + "/" + what.name,
-          .created = region.clock.now()};
+          .location = what.location.empty() ? caller.account + "/" + what.name : what.location,
+          .created = region.clock.now(),
+          .uefi_data = what.uefi_data};
 }
 
 // The snapshots that the devices name are the caller's and completed, and fit.

@@ -1,8 +1,8 @@
 #pragma once
 // Images: registering, imaging instances, seeing, sharing, deregistering.
 //
-// Request functions run on request threads, are one catalog transaction each, and throw ApiError with AWS's codes. The
-// image that create_image returns can be described at once, as pending.
+// Request functions run on request threads, are one catalog transaction each (describe_images one for each batch), and
+// throw ApiError with AWS's codes. The image that create_image returns can be described at once, as pending.
 //
 //   create-image   guest off -> all volumes cut at one point, uploads started -> guest on     subject: the instance
 //                  (undone: cuts given up, guest on, image failed, snapshots error)
@@ -16,6 +16,7 @@
 #include "catalog/images.h"
 #include "catalog/tags.h"
 #include "control/region.h"
+#include "control/sharing.h"
 #include "jobs/jobs.h"
 
 namespace kiln::control {
@@ -39,6 +40,8 @@ struct NewImage {
   std::string virtualization_type = {};  // empty: hvm
   std::string root_device_name = {};
   std::string boot_mode = {}, imds_support = {}, tpm_support = {}, sriov_net_support = {};
+  std::string uefi_data = {};  // base64; kept and told, and not given to guests
+  std::string location = {};   // empty: account/name
   bool ena_support = false;
   std::vector<ImageDeviceRequest> devices = {};
   std::map<std::string, std::string> tags = {};
@@ -64,10 +67,12 @@ std::vector<DeletedSnapshot> deregister_image(Region& region, const Principal& c
                                               WithSnapshots with_snapshots);
 
 struct ImageQuery {
-  std::vector<std::string> ids = {};
+  std::vector<std::string> ids = {};               // all of them at once: after and most mean nothing then
   std::vector<std::string> owners = {};            // self, amazon, aws-marketplace, 12 digits
   std::vector<std::string> executable_users = {};  // self, all, 12 digits
   bool include_disabled = false;
+  std::string after = {};    // an id
+  std::int64_t most = 1000;  // images that are looked at
 };
 struct ImageDetails {
   catalog::Image image;
@@ -75,26 +80,35 @@ struct ImageDetails {
   bool is_public = false;
   std::vector<catalog::Tag> tags;  // the caller's
 };
+struct ImageBatch {
+  std::vector<ImageDetails> images;  // by id
+  std::string next;                  // after which there may be more; empty: there are none
+};
+// Takes as long as the images that it looks at, however many there are. Batches that follow each other hold every image
+// that is there all the while, once.
+ImageBatch describe_image_batch(Region& region, const Principal& caller, const ImageQuery& query);
 std::vector<ImageDetails> describe_images(Region& region, const Principal& caller, const ImageQuery& query);
 
 // One row that the caller may see, or owns. Throws InvalidAMIID.Malformed, .NotFound, .Unavailable; AuthFailure.
 catalog::Image visible_image(catalog::Txn& txn, const Region& region, const Principal& caller, const std::string& id);
 catalog::Image own_image(catalog::Txn& txn, const Region& region, const Principal& caller, const std::string& id);
-// For a launch: exists and is visible (InvalidAMIID.NotFound), is available (InvalidAMIID.Unavailable), is permitted
-// (AuthFailure), in this order.
+// For a launch: exists and is shared with the caller (InvalidAMIID.NotFound), and is available
+// (InvalidAMIID.Unavailable).
 catalog::Image image_for_launch(catalog::Txn& txn, Region& region, const Principal& caller,
                                 const std::string& image_id);
 
-// What the owner may read and change of it.
+// What the owner may read and change of it (image_sharing.cc).
 std::vector<catalog::LaunchPermission> image_permissions(Region& region, const Principal& caller,
                                                          const std::string& id);
 struct ImageChanges {
   std::optional<std::string> description = {};
   std::optional<std::string> imds_support = {};
-  std::vector<std::string> add_accounts = {}, remove_accounts = {};
-  std::vector<std::string> add_groups = {}, remove_groups = {};
+  ShareChanges shares = {};
 };
 void change_image(Region& region, const Principal& caller, const std::string& id, const ImageChanges& changes);
+void reset_image_permissions(Region& region, const Principal& caller, const std::string& id);
+// The caller is one whom the image is shared with, and gives that back.
+void cancel_image_permission(Region& region, const Principal& caller, const std::string& id);
 
 // In the commit of one of its snapshots: available when that was the last one.
 void image_got_snapshot(catalog::Txn& txn, const Region& region, const std::string& image_id);

@@ -116,10 +116,10 @@ TEST(Images, another_account_sees_what_is_shared_and_may_only_launch_it) {
   };
   EXPECT_TRUE(describe_images(region, world.bob, {}).empty());
   EXPECT_EQ(refusal_of([&] { describe_images(region, world.bob, {.ids = {id}}); }), "InvalidAMIID.NotFound");
-  EXPECT_EQ(launches(world.bob), "AuthFailure");
+  EXPECT_EQ(launches(world.bob), "InvalidAMIID.NotFound");
   EXPECT_EQ(refusal_of([&] { deregister_image(region, world.bob, id, WithSnapshots::no); }), "InvalidAMIID.NotFound");
 
-  change_image(region, world.alice, id, {.add_accounts = {world.bob.account}});
+  change_image(region, world.alice, id, {.shares = {.add = {{"account", world.bob.account}}}});
   EXPECT_EQ(describe_images(region, world.bob, {}).size(), 1U);
   EXPECT_EQ(describe_images(region, world.bob, {.executable_users = {"self"}}).size(), 1U);
   EXPECT_EQ(launches(world.bob), "no error");
@@ -128,11 +128,14 @@ TEST(Images, another_account_sees_what_is_shared_and_may_only_launch_it) {
   EXPECT_EQ(refusal_of([&] { image_permissions(region, world.bob, id); }), "AuthFailure");
   EXPECT_EQ(image_permissions(region, world.alice, id).size(), 1U);
 
-  change_image(region, world.alice, id, {.remove_accounts = {world.bob.account}, .add_groups = {"all"}});
+  change_image(region, world.alice, id,
+               {.shares = {.add = {{"group", "all"}}, .remove = {{"account", world.bob.account}}}});
   EXPECT_TRUE(describe_images(region, world.bob, {}).at(0).is_public);
   EXPECT_TRUE(describe_images(region, world.bob, {.owners = {"self"}}).empty());
   EXPECT_EQ(describe_images(region, world.bob, {.executable_users = {"all"}}).size(), 1U);
-  EXPECT_EQ(refusal_of([&] { change_image(region, world.alice, id, {.add_accounts = {"foo"}}); }),
+  EXPECT_EQ(refusal_of([&] {
+              change_image(region, world.alice, id, {.shares = {.add = {{"account", "foo"}}}});
+            }),
             "InvalidAMIAttributeItemValue");
 }
 

@@ -152,7 +152,7 @@ TEST(Launch, refuses_as_aws_does_and_leaves_nothing) {
   EXPECT_EQ(with([](Launch& l) { l.user_data = base::to_base64(std::string(16385, 'x')); }), "InvalidParameterValue");
   EXPECT_EQ(with([](Launch& l) { l.min_count = 0; }), "InvalidParameterValue");
   EXPECT_EQ(with([](Launch& l) { l.min_count = 3, l.max_count = 2; }), "InvalidParameterValue");
-  EXPECT_EQ(refusal_of([&] { launch(world.region(), world.bob, world.request()); }), "AuthFailure");
+  EXPECT_EQ(refusal_of([&] { launch(world.region(), world.bob, world.request()); }), "InvalidAMIID.NotFound");
   ASSERT_TRUE(world.settle());
   EXPECT_TRUE(describe_instances(world.region(), world.alice, {}).empty());
   world.expect_nothing_astray();

@@ -5,6 +5,8 @@
 
 #include "base/api_error.h"
 #include "base/ids.h"
+#include "catalog/images.h"
+#include "catalog/sharing.h"
 
 namespace kiln::control {
 namespace {
@@ -62,10 +64,8 @@ bool is_visible(catalog::Txn& txn, const Region& region, const std::string& acco
            .empty()) {
     return true;
   }
-  return kind.type == "image" &&
-         !txn.query("SELECT 1 FROM launch_permission WHERE region = $1 AND image_id = $2 AND value IN ($3, $4)",
-                    {region.name, id, account, std::string("all")})
-              .empty();
+  if (kind.type == "image") return catalog::has_launch_permission(txn, region.name, id, account);
+  return kind.type == "snapshot" && catalog::has_snapshot_permission(txn, region.name, id, account);
 }
 
 const Kind& checked_kind(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id) {

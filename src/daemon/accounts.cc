@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "catalog/accounts.h"
+#include "catalog/sharing.h"
 
 namespace kiln::daemon {
 namespace {
@@ -35,6 +36,7 @@ void ensure_accounts(catalog::Database& catalog, base::Clock& clock, const Confi
       const auto known = catalog::find_account(txn, account.id);
       const base::Micros created = known ? known->created : clock.now();
       catalog::upsert(txn, catalog::Account{.id = account.id, .name = account.name, .created = created});
+      catalog::set_memberships(txn, account.id, account.member_of);
       const auto present = active_keys_of(txn, account.id);
       if (account.access_key.empty() && !present.empty()) continue;
       const bool given = !account.access_key.empty();

@@ -116,6 +116,7 @@ void read_accounts(Table& root, const std::string& where, Config& config) {
     table.text("name", account.name);
     table.text("access_key", account.access_key);
     table.text("secret_key", account.secret_key);
+    table.texts("member_of", account.member_of);
     table.refuse_unknown();
     bool present = false;
     for (auto& other : config.accounts) {

@@ -18,6 +18,7 @@ struct AccountConfig {
   std::string id;  // 12 digits
   std::string name;
   std::string access_key, secret_key;  // empty: made at first start
+  std::vector<std::string> member_of;  // ARNs of organisations and units
 };
 
 // A region that another daemon serves: images and snapshots can be copied from there.
@@ -53,7 +54,7 @@ struct Config {
                                        {"eu-west-1", {"eu-west-1a", "eu-west-1b", "eu-west-1c"}}};
   std::vector<RemoteRegionConfig> remote_regions;
   int copy_attempts = 10;  // how often in a row a copy is tried without a block arriving
-  std::vector<AccountConfig> accounts = {{"123456789012", "default", "", ""}};
+  std::vector<AccountConfig> accounts = {{"123456789012", "default", "", "", {}}};
 };
 
 // Reads file over config.

@@ -17,6 +17,10 @@ export const ROOT = path.resolve(import.meta.dirname, '../..');
 export const BIN = path.join(process.env.KILN_BUILD ?? path.join(ROOT, 'build/release'), 'bin');
 export const ACCOUNT = '123456789012'; // the one that every first start makes
 export const OTHER_ACCOUNT = '222222222222'; // seeded by the configuration below
+// What the other account belongs to: an organisation, and a unit of it.
+export const MEMBER_OF = [
+  'arn:aws:organizations::123456789012:organization/o-a1b2c3d4e5', 'arn:aws:organizations::123456789012:ou/o-a1b2c3d4e5/ou-ab12-11111111',
+];
 export const REGION = 'us-east-1';
 export const SECOND_REGION = 'eu-west-1';
 
@@ -56,7 +60,7 @@ export async function startRegion(): Promise<void> {
   fs.mkdirSync(scratch, { recursive: true });
   fs.writeFileSync(log, '');
   // Enough for the largest guest here, a Debian; an emulated one takes only what it touches.
-  fs.writeFileSync(config, `guest_memory_limit_mib = 512\n[[account]]\nid = "${OTHER_ACCOUNT}"\n`);
+  fs.writeFileSync(config, `guest_memory_limit_mib = 512\n[[account]]\nid = "${OTHER_ACCOUNT}"\nmember_of = ${JSON.stringify(MEMBER_OF)}\n`);
   if (!FAKE) await startNamespaces();
   await startDaemon();
 }

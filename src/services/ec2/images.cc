@@ -1,6 +1,8 @@
 // RegisterImage, CreateImage, CopyImage, DeregisterImage, DescribeImages. Attributes are in images_attributes.cc.
 #include "control/images.h"
 
+#include <algorithm>
+
 #include "base/api_error.h"
 #include "control/image_copies.h"
 #include "services/ec2/filter.h"
@@ -93,16 +95,15 @@ void require(const std::string& value, const std::string& parameter) {
 }
 
 ImageIdResponse register_image(Call& call, const RegisterImageRequest& request) {
-  if (!request.image_location.empty()) {
+  const bool of_snapshots =
+      std::ranges::any_of(request.block_device_mapping, [](const auto& m) { return m.ebs && m.ebs->snapshot_id; });
+  if (!request.image_location.empty() && !of_snapshots) {
     throw ApiError("UnsupportedOperation",
                    "Images whose manifest is in S3 cannot be registered; give a snapshot in the block device mapping.");
   }
   if (!request.kernel_id.empty() || !request.ramdisk_id.empty()) {
     throw ApiError("UnsupportedOperation",
                    "Kernel and RAM disk images belong to paravirtual images, which cannot be launched here.");
-  }
-  if (!request.uefi_data.empty()) {
-    throw ApiError("UnsupportedOperation", "Images with UEFI variables of their own are not supported.");
   }
   const auto image = control::register_image(call.region, call.principal,
                                              {.name = request.name,
@@ -114,6 +115,8 @@ ImageIdResponse register_image(Call& call, const RegisterImageRequest& request) 
                                               .imds_support = request.imds_support,
                                               .tpm_support = request.tpm_support,
                                               .sriov_net_support = request.sriov_net_support,
+                                              .uefi_data = request.uefi_data,
+                                              .location = request.image_location,
                                               .ena_support = request.ena_support.value_or(false),
                                               .devices = device_requests(request.block_device_mapping),
                                               .tags = tags_for(request.tag_specification, "image", {"image"})});
@@ -176,21 +179,30 @@ DescribeImagesResponse describe_images(Call& call, const DescribeImagesRequest& 
                            .next_token = request.next_token,
                            .has_ids = !request.image_id.empty(),
                            .least = 1};
-  page_start(wanted);
+  control::ImageQuery query{.ids = request.image_id,
+                            .owners = request.owner,
+                            .executable_users = request.executable_by,
+                            .include_disabled = request.include_disabled.value_or(false),
+                            .after = page_start(wanted)};
+  // One more than the page shows that there is another one.
+  const auto enough = request.max_results ? static_cast<std::size_t>(*request.max_results) + 1 : std::size_t(-1);
+  if (request.max_results && request.filter.empty()) query.most = *request.max_results + 1;
   std::vector<Image> images;
-  const control::ImageQuery query{.ids = request.image_id,
-                                  .owners = request.owner,
-                                  .executable_users = request.executable_by,
-                                  .include_disabled = request.include_disabled.value_or(false)};
-  for (const auto& details : control::describe_images(call.region, call.principal, query)) {
-    images.push_back(to_shape(details));
-  }
-  keep_matching_images(images, request.filter);
+  keep_matching_images(images, request.filter);  // says what is wrong with them even when there is no image
+  do {
+    auto batch = control::describe_image_batch(call.region, call.principal, query);
+    std::vector<Image> shapes;
+    for (const auto& details : batch.images) shapes.push_back(to_shape(details));
+    keep_matching_images(shapes, request.filter);
+    std::ranges::move(shapes, std::back_inserter(images));
+    query.after = batch.next;
+  } while (!query.after.empty() && images.size() < enough);
   auto page = paginate(std::move(images), wanted, [](const Image& i) { return i.image_id; });
   return {std::move(page.items), std::move(page.next_token)};
 }
 
 constexpr Operation operations[] = {
+    operation<cancel_image_launch_permission>("CancelImageLaunchPermission", Access::writes),
     operation<copy_image>("CopyImage", Access::writes),
     operation<create_image>("CreateImage", Access::writes),
     operation<deregister_image>("DeregisterImage", Access::writes),
@@ -198,6 +210,7 @@ constexpr Operation operations[] = {
     operation<describe_images>("DescribeImages", Access::reads),
     operation<modify_image_attribute>("ModifyImageAttribute", Access::writes),
     operation<register_image>("RegisterImage", Access::writes),
+    operation<reset_image_attribute>("ResetImageAttribute", Access::writes),
 };
 
 }  // namespace

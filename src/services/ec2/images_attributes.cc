@@ -14,11 +14,6 @@ using base::ApiError;
                  "Value (" + name + ") for parameter attribute is invalid. Unknown attribute.");
 }
 
-void no_organizations(bool named) {
-  if (named)
-    throw ApiError("UnsupportedOperation", "There are no organizations to share an image with in this region.");
-}
-
 AttributeValue value(const std::string& text) { return {text}; }
 
 catalog::Image image_seen(Call& call, const std::string& id) {
@@ -27,23 +22,23 @@ catalog::Image image_seen(Call& call, const std::string& id) {
   });
 }
 
-void add_items(const std::vector<LaunchPermission>& items, std::vector<std::string>& accounts,
-               std::vector<std::string>& groups) {
+std::vector<control::Grantee> grantees_of(const std::vector<LaunchPermission>& items) {
+  std::vector<control::Grantee> grantees;
   for (const auto& item : items) {
-    no_organizations(item.organization_arn.has_value() || item.organizational_unit_arn.has_value());
-    if (item.user_id) accounts.push_back(*item.user_id);
-    if (item.group) groups.push_back(*item.group);
+    if (item.user_id) grantees.push_back({"account", *item.user_id});
+    if (item.group) grantees.push_back({"group", *item.group});
+    if (item.organization_arn) grantees.push_back({"organization", *item.organization_arn});
+    if (item.organizational_unit_arn) grantees.push_back({"organizational-unit", *item.organizational_unit_arn});
   }
+  return grantees;
 }
 
-void read_permissions(const ModifyImageAttributeRequest& request, control::ImageChanges& changes) {
+control::ShareChanges read_permissions(const ModifyImageAttributeRequest& request) {
   if (request.launch_permission) {
     // Packer repeats the same accounts as UserId.N and UserGroup.N, without an OperationType: those mean nothing.
-    add_items(request.launch_permission->add, changes.add_accounts, changes.add_groups);
-    add_items(request.launch_permission->remove, changes.remove_accounts, changes.remove_groups);
-    return;
+    return {.add = grantees_of(request.launch_permission->add),
+            .remove = grantees_of(request.launch_permission->remove)};
   }
-  no_organizations(!request.organization_arn.empty() || !request.organizational_unit_arn.empty());
   const auto operation = base::lower(request.operation_type);
   if (operation.empty()) throw ApiError("MissingParameter", "The request must contain the parameter operationType");
   if (operation != "add" && operation != "remove") {
@@ -51,11 +46,16 @@ void read_permissions(const ModifyImageAttributeRequest& request, control::Image
         "InvalidParameterValue",
         "Value (" + request.operation_type + ") for parameter operationType is invalid. Expected: 'add' or 'remove'.");
   }
-  if (request.user_id.empty() && request.user_group.empty()) {
+  std::vector<control::Grantee> grantees;
+  for (const auto& account : request.user_id) grantees.push_back({"account", account});
+  for (const auto& group : request.user_group) grantees.push_back({"group", group});
+  for (const auto& arn : request.organization_arn) grantees.push_back({"organization", arn});
+  for (const auto& arn : request.organizational_unit_arn) grantees.push_back({"organizational-unit", arn});
+  if (grantees.empty()) {
     throw ApiError("MissingParameter", "The request must contain the parameter userId or userGroup");
   }
-  (operation == "add" ? changes.add_accounts : changes.remove_accounts) = request.user_id;
-  (operation == "add" ? changes.add_groups : changes.remove_groups) = request.user_group;
+  return operation == "add" ? control::ShareChanges{.add = std::move(grantees)}
+                            : control::ShareChanges{.remove = std::move(grantees)};
 }
 
 // Which attribute a change is about, whatever shape it has. Lower case.
@@ -69,7 +69,9 @@ std::string attribute_of(const ModifyImageAttributeRequest& request) {
   if (request.imds_support) return "imdssupport";
   if (request.launch_permission) return "launchpermission";
   if (!request.attribute.empty()) return base::lower(request.attribute);
-  if (!request.operation_type.empty()) return "launchpermission";
+  if (!request.operation_type.empty() || !request.user_id.empty() || !request.user_group.empty()) {
+    return "launchpermission";
+  }
   throw ApiError("MissingParameter", "The request must contain the parameter attribute");
 }
 
@@ -95,12 +97,16 @@ ImageAttribute describe_image_attribute(Call& call, const DescribeImageAttribute
     if (!image.sriov_net_support.empty()) shape.sriov_net_support = value(image.sriov_net_support);
   } else if (name == "lastlaunchedtime") {
     if (image.last_launched) shape.last_launched_time = value(base::to_iso8601(*image.last_launched));
+  } else if (name == "uefidata") {
+    if (!image.uefi_data.empty()) shape.uefi_data = value(image.uefi_data);
+  } else if (name == "productcodes") {
+    shape.product_codes.emplace();
   } else if (name == "deregistrationprotection") {
     shape.deregistration_protection = value("disabled");
   } else if (name == "blockdevicemapping") {
     // As on AWS, where the attribute is deprecated: the mapping is in DescribeImages.
     throw ApiError("AuthFailure", "Unauthorized attempt to access restricted resource");
-  } else if (name != "kernel" && name != "ramdisk" && name != "productcodes" && name != "uefidata") {
+  } else if (name != "kernel" && name != "ramdisk") {
     unknown_attribute(request.attribute);
   }
   return shape;
@@ -115,13 +121,31 @@ Done modify_image_attribute(Call& call, const ModifyImageAttributeRequest& reque
   } else if (name == "imdssupport") {
     changes.imds_support = request.imds_support ? request.imds_support->value : request.value;
   } else if (name == "launchpermission") {
-    read_permissions(request, changes);
+    changes.shares = read_permissions(request);
   } else if (name == "productcodes") {
     throw ApiError("UnsupportedOperation", "Images have no product codes in this region.");
   } else {
     unknown_attribute(request.attribute);
   }
   control::change_image(call.region, call.principal, request.image_id, changes);
+  return {};
+}
+
+Done reset_image_attribute(Call& call, const ResetImageAttributeRequest& request) {
+  if (request.image_id.empty()) throw ApiError("MissingParameter", "The request must contain the parameter imageId");
+  if (request.attribute.empty()) throw ApiError("MissingParameter", "The request must contain the parameter attribute");
+  if (base::lower(request.attribute) != "launchpermission") {
+    throw ApiError("InvalidParameterValue", "Value (" + request.attribute +
+                                                ") for parameter attribute is invalid. Only launchPermission can be "
+                                                "reset.");
+  }
+  control::reset_image_permissions(call.region, call.principal, request.image_id);
+  return {};
+}
+
+Done cancel_image_launch_permission(Call& call, const CancelImageLaunchPermissionRequest& request) {
+  if (request.image_id.empty()) throw ApiError("MissingParameter", "The request must contain the parameter imageId");
+  control::cancel_image_permission(call.region, call.principal, request.image_id);
   return {};
 }
 

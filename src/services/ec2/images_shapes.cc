@@ -100,7 +100,10 @@ std::vector<LaunchPermission> to_shape(const std::vector<catalog::LaunchPermissi
   std::vector<LaunchPermission> shapes;
   for (const auto& permission : permissions) {
     auto& shape = shapes.emplace_back();
-    (permission.kind == "group" ? shape.group : shape.user_id) = permission.value;
+    if (permission.kind == "group") shape.group = permission.value;
+    if (permission.kind == "account") shape.user_id = permission.value;
+    if (permission.kind == "organization") shape.organization_arn = permission.value;
+    if (permission.kind == "organizational-unit") shape.organizational_unit_arn = permission.value;
   }
   return shapes;
 }
