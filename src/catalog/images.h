@@ -26,6 +26,9 @@ struct Image {
   std::optional<base::Micros> last_launched;
   base::Micros created = 0;
   std::string uefi_data;  // base64, as given; empty
+  std::optional<base::Micros> deprecation;
+  std::string deregistration_protection;        // with-cooldown, without-cooldown, or empty
+  std::optional<base::Micros> protected_until;  // for a day after protection with cooldown was taken away
 };
 
 struct ImageDevice {
@@ -71,7 +74,8 @@ bool has_launch_permission(Txn& txn, const std::string& region, const std::strin
 KILN_ROW(kiln::catalog::Image, "image", 2, region, id, account, name, description, architecture, state,
          state_reason_code, state_reason_message, root_device_name, virtualization_type, boot_mode, imds_support,
          tpm_support, sriov_net_support, ena_support, platform, location, source_image_id, source_image_region,
-         source_instance_id, deregistered, last_launched, created, uefi_data)
+         source_instance_id, deregistered, last_launched, created, uefi_data, deprecation, deregistration_protection,
+         protected_until)
 KILN_ROW(kiln::catalog::ImageDevice, "image_device", 3, region, image_id, position, device_name, snapshot_id, size_gib,
          volume_type, delete_on_termination, encrypted, iops, throughput, virtual_name)
 KILN_ROW(kiln::catalog::LaunchPermission, "launch_permission", 4, region, image_id, kind, value)

@@ -2,7 +2,7 @@
 // Whom snapshots are shared with, and which organisations an account belongs to. Launch permissions of images have the
 // same kinds and values, and are in images.h.
 
-#include "catalog/table.h"
+#include "catalog/snapshots.h"
 
 namespace kiln::catalog {
 
@@ -20,9 +20,12 @@ struct AccountMembership {
 
 std::vector<SnapshotPermission> snapshot_permissions(Txn& txn, const std::string& region,
                                                      const std::string& snapshot_id);
-// Whether the snapshot is public or shared with the account; says nothing of its owner.
+// Whether the snapshot is public or shared with the account; says nothing of its owner. A public one whose owner blocks
+// all public sharing is not public.
 bool has_snapshot_permission(Txn& txn, const std::string& region, const std::string& snapshot_id,
                              const std::string& account);
+// Own snapshots, and those that the account is permitted to use; without those in the recycle bin. Oldest first.
+std::vector<Snapshot> snapshots_visible_to(Txn& txn, const std::string& region, const std::string& account);
 // In place of those that it has.
 void set_memberships(Txn& txn, const std::string& account, const std::vector<std::string>& arns);
 

@@ -11,6 +11,7 @@
 #include "catalog/jobs.h"
 #include "catalog/keys.h"
 #include "catalog/kms_keys.h"
+#include "catalog/lifecycle.h"
 #include "catalog/network.h"
 #include "catalog/sharing.h"
 #include "catalog/snapshots.h"
@@ -72,10 +73,11 @@ struct Rows {
   }
   static std::vector<std::string> names() { return {std::string(TableOf<T>::name)...}; }
 };
-using EveryRow = Rows<Account, AccessKey, BootTouches, Root, Pack, Session, Epoch, ClientToken, Image, ImageDevice,
-                      LaunchPermission, Instance, InstanceGroup, Job, KeyPair, Vpc, Subnet, SecurityGroup,
-                      SecurityGroupRule, Snapshot, StartedSnapshot, Tag, Volume, Attachment, KmsKey, KmsAlias, KmsTag,
-                      KeyDomain, EbsDefaults, SnapshotPermission, AccountMembership>;
+using EveryRow =
+    Rows<Account, AccessKey, BootTouches, Root, Pack, Session, Epoch, ClientToken, Image, ImageDevice, LaunchPermission,
+         Instance, InstanceGroup, Job, KeyPair, Vpc, Subnet, SecurityGroup, SecurityGroupRule, Snapshot,
+         StartedSnapshot, Tag, Volume, Attachment, KmsKey, KmsAlias, KmsTag, KeyDomain, EbsDefaults, SnapshotPermission,
+         SnapshotLock, SharingSettings, Recycled, RecycleRule, RecycleRuleTag, AccountMembership>;
 
 TEST(Table, every_struct_is_its_table_and_every_table_has_a_struct) {
   TempCatalog catalog;

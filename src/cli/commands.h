@@ -45,6 +45,11 @@ struct DeleteKeyOptions {
 };
 int delete_key(const Common& common, const DeleteKeyOptions& options);
 
+struct ShareOptions {
+  std::string image, with;  // with: an account
+};
+int share(const Common& common, const ShareOptions& options);  // prints the snapshots that are shared beside the image
+
 int api(bool shapes);  // every operation served, as "service operation", or their members as JSON
 int inspect(const std::string& file);
 

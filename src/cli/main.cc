@@ -87,6 +87,17 @@ void add_keys(CLI::App& app, Common& common, DeleteKeyOptions& options, int& exi
   });
 }
 
+void add_share(CLI::App& app, Common& common, ShareOptions& options, int& exit_code) {
+  auto* const share_command = app.add_subcommand("share", "let another account launch and copy an image");
+  share_command->add_option("image", options.image, "the image's id")->required();
+  share_command->add_option("--with", options.with, "the account, 12 digits")->required();
+  add_place(share_command, common);
+  share_command->footer(
+      "Shares the image and the snapshots that it names. Exits with 1 when one of those is another account's.\n"
+      "Example: kiln share ami-0123456789abcdef0 --with 222222222222\n");
+  share_command->callback([&common, &options, &exit_code] { exit_code = share(common, options); });
+}
+
 void add_inspect(CLI::App& app, std::string& inspected, int& exit_code) {
   auto* const inspect_command = app.add_subcommand("inspect", "print what is in one of our files");
   inspect_command->add_option("file", inspected, "the file, or the directory of a volume or of the index")->required();
@@ -142,6 +153,9 @@ int main(int count, char** arguments) {
 
   DeleteKeyOptions delete_key_options;
   add_keys(app, common, delete_key_options, exit_code);
+
+  ShareOptions share_options;
+  add_share(app, common, share_options, exit_code);
 
   auto* const api_command = app.add_subcommand("api", "list every AWS operation that is served");
   bool api_shapes = false;

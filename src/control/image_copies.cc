@@ -7,6 +7,7 @@
 #include "catalog/boot_touches.h"
 #include "control/images.h"
 #include "control/snapshot_copies.h"
+#include "control/snapshot_sharing.h"
 #include "control/tags.h"
 
 namespace kiln::control {
@@ -23,9 +24,11 @@ struct SnapshotToCopy {
 };
 using Snapshots = std::map<std::string, SnapshotToCopy>;  // by the source's id
 
-// Clients compare code and text.
-[[noreturn]] void refuse_storage() {
-  throw ApiError("InvalidRequest", "You do not have permission to access the storage of this ami");
+// Clients look for code and text; what follows it is for people.
+[[noreturn]] void refuse_storage(const std::string& snapshot_id) {
+  throw ApiError("InvalidRequest",
+                 "You do not have permission to access the storage of this ami: its snapshot " + snapshot_id +
+                     " is not shared with your account. Its owner can share it (ModifySnapshotAttribute, kiln share).");
 }
 
 SourceImage describe(SourceRegion& source, const std::string& image_id) {
@@ -44,7 +47,7 @@ SourceSnapshot readable(SourceRegion& source, const std::string& snapshot_id) {
   try {
     return describe_source(source, snapshot_id);
   } catch (const ApiError& error) {
-    if (error.code() == "InvalidSnapshot.NotFound") refuse_storage();
+    if (error.code() == "InvalidSnapshot.NotFound") refuse_storage(snapshot_id);
     throw;
   }
 }
@@ -90,7 +93,7 @@ void choose_keys(catalog::Txn& txn, Region& region, const Principal& caller, con
                             .source_encrypted = copied.source.encrypted,
                             .source_key = {}};
     if (what.source_region == region.name) {
-      choice = choice_from(snapshot_of(txn, region, caller.account, source_id), caller.account, what.encryption);
+      choice = choice_from(readable_snapshot(txn, region, caller.account, source_id), caller.account, what.encryption);
     }
     // Encrypted is asked for: by the default key, whatever the source has.
     if (what.encryption.encrypted.value_or(false)) choice.without_key = KeyOfSource::take_default;
@@ -127,7 +130,8 @@ void add_snapshots(catalog::Txn& txn, Region& region, const Principal& caller, c
                            .image_id = image.id,
                            .key_arn = copied.key_arn};
     if (what.source_region == region.name) {
-      add_local_copy(txn, region, snapshot_of(txn, region, caller.account, source_id), copy, copied.full_bytes);
+      add_local_copy(txn, region, caller, readable_snapshot(txn, region, caller.account, source_id), copy,
+                     copied.full_bytes);
     } else {
       add_pending_copy(txn, region, caller, copy);
     }

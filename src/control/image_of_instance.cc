@@ -15,6 +15,7 @@
 #include "control/image_devices.h"
 #include "control/images.h"
 #include "control/instances.h"
+#include "control/snapshot_sharing.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
 #include "control/uploads.h"
@@ -97,7 +98,8 @@ Plan plan(catalog::Txn& txn, Region& region, const Principal& caller, const NewI
     if (!present.contains(entry.device_name)) more.push_back(entry);
   }
   for (auto& device : new_devices(region.name, image_id, more)) {
-    if (!device.snapshot_id.empty()) check_fits(device, snapshot_of(txn, region, caller.account, device.snapshot_id));
+    if (!device.snapshot_id.empty())
+      check_fits(device, readable_snapshot(txn, region, caller.account, device.snapshot_id));
     made.devices.push_back(std::move(device));
   }
   number_devices(made.devices);

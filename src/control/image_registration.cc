@@ -10,6 +10,7 @@
 #include "catalog/snapshots.h"
 #include "control/image_devices.h"
 #include "control/images.h"
+#include "control/snapshot_sharing.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
 
@@ -83,12 +84,12 @@ Image image_row(Region& region, const Principal& caller, const NewImage& what, c
           .uefi_data = what.uefi_data};
 }
 
-// The snapshots that the devices name are the caller's and completed, and fit.
+// The snapshots that the devices name are the caller's or shared with them, completed, and fit.
 void settle_snapshots(catalog::Txn& txn, Region& region, const Principal& caller,
                       std::vector<catalog::ImageDevice>& devices) {
   for (auto& device : devices) {
     if (device.snapshot_id.empty()) continue;
-    const auto snapshot = snapshot_of(txn, region, caller.account, device.snapshot_id);
+    const auto snapshot = readable_snapshot(txn, region, caller.account, device.snapshot_id);
     if (snapshot.state != "completed") {
       throw ApiError("InvalidBlockDeviceMapping",
                      "Snapshot " + snapshot.id + " is " + snapshot.state + "; an image needs completed snapshots.");

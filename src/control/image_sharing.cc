@@ -2,8 +2,10 @@
 
 #include "base/api_error.h"
 #include "catalog/kms_keys.h"
+#include "catalog/lifecycle.h"
 #include "catalog/snapshots.h"
 #include "control/images.h"
+#include "control/snapshot_sharing.h"
 
 namespace kiln::control {
 namespace {
@@ -33,7 +35,22 @@ void check_shareable(catalog::Txn& txn, const Region& region, const Image& image
     throw ApiError("InvalidAMIID.Unavailable",
                    "The image ID '" + image.id + "' is " + image.state + ", and cannot be shared");
   }
+  if (is_public(shares.add) &&
+      catalog::sharing_settings_of(txn, region.name, image.account).image_block != "unblocked") {
+    throw ApiError("OperationNotPermitted",
+                   "You can't publicly share this image because block public access for new images is enabled.");
+  }
   check_snapshots(txn, region, image.id, shares);
+}
+
+void share_rows(catalog::Txn& txn, const Region& region, const Image& image, const ShareChanges& shares) {
+  check_shareable(txn, region, image, shares);
+  const auto row = [&](const Grantee& grantee) {
+    return catalog::LaunchPermission{
+        .region = region.name, .image_id = image.id, .kind = grantee.kind, .value = grantee.value};
+  };
+  for (const auto& grantee : shares.add) catalog::upsert(txn, row(grantee));
+  for (const auto& grantee : shares.remove) catalog::remove(txn, row(grantee));
 }
 
 void remove_permissions(catalog::Txn& txn, const Region& region, const std::string& image_id) {
@@ -64,13 +81,25 @@ void change_image(Region& region, const Principal& caller, const std::string& id
     if (changes.description) image.description = *changes.description;
     if (changes.imds_support) image.imds_support = *changes.imds_support;
     catalog::update(txn, image);
-    check_shareable(txn, region, image, changes.shares);
-    const auto row = [&](const Grantee& grantee) {
-      return catalog::LaunchPermission{
-          .region = region.name, .image_id = id, .kind = grantee.kind, .value = grantee.value};
-    };
-    for (const auto& grantee : changes.shares.add) catalog::upsert(txn, row(grantee));
-    for (const auto& grantee : changes.shares.remove) catalog::remove(txn, row(grantee));
+    share_rows(txn, region, image, changes.shares);
+  });
+}
+
+SharedStorage share_image_with_storage(Region& region, const std::string& id, const std::string& account) {
+  const ShareChanges shares{.add = {{"account", account}}};
+  check_image_grantees(shares);
+  return catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
+    const auto image = catalog::find_image(txn, region.name, id);
+    const Principal owner{.account = image ? image->account : "", .arn = {}, .user_id = {}, .access_key = {}};
+    share_rows(txn, region, own_image(txn, region, owner, id), shares);
+    SharedStorage storage;
+    for (const auto& snapshot : catalog::snapshots_of_image(txn, region.name, id)) {
+      const bool own = snapshot.account == owner.account;
+      if (own) share_snapshot_rows(txn, region, snapshot, shares);
+      (own ? storage.shared : storage.of_others).push_back(snapshot.id);
+      if (snapshot.encrypted) storage.keys.push_back(snapshot.kms_key_arn);
+    }
+    return storage;
   });
 }
 

@@ -106,6 +106,14 @@ struct ImageChanges {
   ShareChanges shares = {};
 };
 void change_image(Region& region, const Principal& caller, const std::string& id, const ImageChanges& changes);
+// For an operator, of whoever's image: it and the snapshots that it names, together, so that the account may launch and
+// copy it.
+struct SharedStorage {
+  std::vector<std::string> shared;     // snapshots
+  std::vector<std::string> of_others;  // that only their owners can share
+  std::vector<std::string> keys;       // ARNs of those that encrypt them: the account needs them as well
+};
+SharedStorage share_image_with_storage(Region& region, const std::string& id, const std::string& account);
 void reset_image_permissions(Region& region, const Principal& caller, const std::string& id);
 // The caller is one whom the image is shared with, and gives that back.
 void cancel_image_permission(Region& region, const Principal& caller, const std::string& id);

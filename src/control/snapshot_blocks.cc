@@ -8,6 +8,7 @@
 #include "control/block_tokens.h"
 #include "control/ebs_refusals.h"
 #include "control/key_domains.h"
+#include "control/snapshot_sharing.h"
 #include "control/snapshots.h"
 
 namespace kiln::control {
@@ -24,7 +25,7 @@ struct Source {
 Source source_of(catalog::Txn& txn, const Region& region, const Principal& caller, const std::string& id) {
   if (!base::is_id("snap", id)) refuse_ebs("The snapshot ID '" + id + "' is not valid.", "INVALID_SNAPSHOT_ID");
   auto row = catalog::find_snapshot(txn, region.name, id);
-  if (!row || row->account != caller.account) refuse_ebs_unknown(id);
+  if (!row || !may_read_snapshot(txn, region, caller.account, *row)) refuse_ebs_unknown(id);
   if (row->state != "completed") {
     refuse_ebs("The snapshot '" + id + "' is " + row->state + " and not completed.", "INVALID_SNAPSHOT_ID");
   }

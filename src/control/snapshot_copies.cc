@@ -12,6 +12,7 @@
 #include "control/images.h"
 #include "control/key_domains.h"
 #include "control/snapshot_recoding.h"
+#include "control/snapshot_sharing.h"
 #include "control/tags.h"
 #include "control/upload_session.h"
 #include "jobs/arguments.h"
@@ -72,13 +73,13 @@ Snapshot copy_row(Region& region, const PendingCopy& what) {
 SnapshotDetails copy_here(Region& region, const Principal& caller, const NewSnapshotCopy& what, PendingCopy copy) {
   const auto full_bytes = full_bytes_of(region, caller, what.source_snapshot_id);
   return catalog::in_txn(region.catalog, [&](catalog::Txn& txn) {
-    const auto source = snapshot_of(txn, region, caller.account, what.source_snapshot_id);
+    const auto source = readable_snapshot(txn, region, caller.account, what.source_snapshot_id);
     if (takes_encryption_away(what.encryption, source.encrypted)) refuse_taking_encryption_away(source.id);
     auto choice = choice_from(source, caller.account, what.encryption);
     choice.without_key = KeyOfSource::take_default;
     copy.key_arn = choose_key(txn, region, choice);
     SnapshotDetails made;
-    made.snapshot = add_local_copy(txn, region, source, copy, full_bytes);
+    made.snapshot = add_local_copy(txn, region, caller, source, copy, full_bytes);
     add_tags(txn, region, caller.account, copy.id, what.tags);
     remember(txn, what.client_token, copy.id);
     made.tags = tags_of(txn, region, caller.account, copy.id);
@@ -204,7 +205,7 @@ std::int64_t full_bytes_of(Region& region, const Principal& caller, const std::s
   Snapshot source;
   blocks::DiskId disk;
   region.catalog.read([&](catalog::Txn& txn) {
-    source = snapshot_of(txn, region, caller.account, snapshot_id);
+    source = readable_snapshot(txn, region, caller.account, snapshot_id);
     disk = snapshot_disk(txn, region, source);
   });
   // The row of a source that has just been completed may not know it yet.
@@ -214,11 +215,11 @@ std::int64_t full_bytes_of(Region& region, const Principal& caller, const std::s
   return static_cast<std::int64_t>(*counted);
 }
 
-Snapshot add_local_copy(catalog::Txn& txn, Region& region, const Snapshot& source, const PendingCopy& what,
-                        std::int64_t full_bytes) {
+Snapshot add_local_copy(catalog::Txn& txn, Region& region, const Principal& caller, const Snapshot& source,
+                        const PendingCopy& what, std::int64_t full_bytes) {
   const auto disk = snapshot_disk(txn, region, source);
   auto row = copy_row(region, what);
-  row.account = source.account;
+  row.account = caller.account;
   if (row.encrypted) {
     row.size_gib = source.size_gib;
     row.size_bytes = source.size_bytes;

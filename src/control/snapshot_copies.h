@@ -55,10 +55,10 @@ struct PendingCopy {
 catalog::Snapshot add_pending_copy(catalog::Txn& txn, Region& region, const Principal& caller, const PendingCopy& what);
 // The same from this region: completed, or pending when it is to be encrypted (snapshot_recoding.h). full_bytes: of the
 // source's chunks that are not zeros.
-catalog::Snapshot add_local_copy(catalog::Txn& txn, Region& region, const catalog::Snapshot& source,
-                                 const PendingCopy& what, std::int64_t full_bytes);
-// Of a snapshot of the caller's in this region. Reads the tree when the row does not know it yet, so it is asked before
-// the transaction, which all writers of the catalog wait for.
+catalog::Snapshot add_local_copy(catalog::Txn& txn, Region& region, const Principal& caller,
+                                 const catalog::Snapshot& source, const PendingCopy& what, std::int64_t full_bytes);
+// Of a snapshot in this region that the caller may read. Reads the tree when the row does not know it yet, so it is
+// asked before the transaction, which all writers of the catalog wait for.
 std::int64_t full_bytes_of(Region& region, const Principal& caller, const std::string& snapshot_id);
 
 [[noreturn]] void refuse_taking_encryption_away(const std::string& snapshot_id);

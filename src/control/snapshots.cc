@@ -15,6 +15,7 @@
 #include "control/images.h"
 #include "control/key_domains.h"
 #include "control/snapshot_recoding.h"
+#include "control/snapshot_sharing.h"
 #include "control/snapshot_writes.h"
 #include "control/tags.h"
 #include "control/uploads.h"
@@ -97,11 +98,24 @@ void step_durable(Region& region, jobs::Context& job) {
   for (const auto& id : set_of(job)) make_durable(region, id);
 }
 
-bool may_see(const Snapshot& snapshot, const Principal& caller) { return snapshot.account == caller.account; }
-
 bool matches_owner(const Snapshot& snapshot, const std::vector<std::string>& owners, const Principal& caller) {
   return owners.empty() || std::any_of(owners.begin(), owners.end(), [&](const std::string& owner) {
            return (owner == "self" ? caller.account : owner) == snapshot.account;
+         });
+}
+
+// "self" is what the caller owns or was given by name, "all" what is public. Whom a snapshot is shared with is its
+// owner's secret.
+bool matches_user(const Snapshot& snapshot, const std::vector<catalog::SnapshotPermission>& permissions,
+                  const std::vector<std::string>& users, const Principal& caller) {
+  const auto given_to = [&](const std::string& value) {
+    return std::ranges::any_of(permissions, [&](const auto& p) { return p.value == value; });
+  };
+  return users.empty() || std::ranges::any_of(users, [&](const std::string& user) {
+           if (user == "all") return given_to("all");
+           const auto& account = user == "self" ? caller.account : user;
+           if (account == caller.account) return snapshot.account == account || given_to(account);
+           return snapshot.account == caller.account && given_to(account);
          });
 }
 
@@ -116,17 +130,13 @@ void check_account_or(const std::vector<std::string>& names, std::initializer_li
 
 std::vector<Snapshot> asked_for(catalog::Txn& txn, Region& region, const Principal& caller,
                                 const SnapshotQuery& query) {
-  if (query.ids.empty()) return catalog::snapshots_of(txn, region.name, caller.account);
+  if (query.ids.empty()) return catalog::snapshots_visible_to(txn, region.name, caller.account);
   std::vector<Snapshot> found;
   for (const auto& id : query.ids) {
-    if (!base::is_id("snap", id)) {
-      throw ApiError("InvalidParameterValue",
-                     "Value (" + id + ") for parameter snapshotId is invalid. Expected: 'snap-...'.");
-    }
-    auto row = catalog::find_snapshot(txn, region.name, id);
-    if (!row) throw ApiError("InvalidSnapshot.NotFound", "The snapshot '" + id + "' does not exist.");
+    // AWS documents that one of another account's is left out, which would tell that it is there.
+    auto row = readable_snapshot(txn, region, caller.account, id);
     const bool twice = std::any_of(found.begin(), found.end(), [&](const Snapshot& s) { return s.id == id; });
-    if (may_see(*row, caller) && !twice) found.push_back(std::move(*row));
+    if (!twice) found.push_back(std::move(row));
   }
   return found;
 }
@@ -201,7 +211,7 @@ Snapshot snapshot_of(catalog::Txn& txn, const Region& region, const std::string&
                    "Value (" + id + ") for parameter snapshotId is invalid. Expected: 'snap-...'.");
   }
   auto row = catalog::find_snapshot(txn, region.name, id);
-  if (!row || row->account != account) {
+  if (!row || row->account != account || row->state == "recoverable") {
     throw ApiError("InvalidSnapshot.NotFound", "The snapshot '" + id + "' does not exist.");
   }
   return *row;
@@ -244,11 +254,10 @@ std::vector<SnapshotDetails> describe_snapshots(Region& region, const Principal&
   check_account_or(query.restorable_by, {"self", "all"});
   return catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
     auto rows = asked_for(txn, region, caller, query);
-    // Permission to restore is not shared with anybody, so only the owner has it, and implicitly.
-    const auto& by = query.restorable_by;
-    const bool restorable = by.empty() || std::find(by.begin(), by.end(), "self") != by.end() ||
-                            std::find(by.begin(), by.end(), caller.account) != by.end();
-    std::erase_if(rows, [&](const Snapshot& row) { return !restorable || !matches_owner(row, query.owners, caller); });
+    std::erase_if(rows, [&](const Snapshot& row) {
+      return !matches_owner(row, query.owners, caller) ||
+             !matches_user(row, catalog::snapshot_permissions(txn, region.name, row.id), query.restorable_by, caller);
+    });
     std::map<std::string, std::vector<catalog::Tag>> tags;
     for (auto& tag : all_tags(txn, region, caller.account)) tags[tag.resource_id].push_back(std::move(tag));
     std::vector<SnapshotDetails> details;

@@ -35,7 +35,7 @@ void delete_snapshot(Region& region, const Principal& caller, const std::string&
 void delete_snapshot_rows(catalog::Txn& txn, Region& region, const catalog::Snapshot& snapshot);
 
 struct SnapshotQuery {
-  std::vector<std::string> ids = {};     // of others: left out, as on AWS; unknown ones: InvalidSnapshot.NotFound
+  std::vector<std::string> ids = {};     // unknown ones, and others' that are not shared: InvalidSnapshot.NotFound
   std::vector<std::string> owners = {};  // self, amazon, 12 digits
   std::vector<std::string> restorable_by = {};  // self, all, 12 digits
 };
@@ -45,7 +45,8 @@ struct SnapshotDetails {
 };
 std::vector<SnapshotDetails> describe_snapshots(Region& region, const Principal& caller, const SnapshotQuery& query);
 
-// One row of the caller's. Throws InvalidParameterValue for what is no snapshot id, InvalidSnapshot.NotFound.
+// One row of the caller's own; readable_snapshot() finds shared ones too (snapshot_sharing.h). Throws
+// InvalidParameterValue for what is no snapshot id, InvalidSnapshot.NotFound.
 catalog::Snapshot snapshot_of(catalog::Txn& txn, const Region& region, const std::string& account,
                               const std::string& id);
 // The disk of a completed snapshot, from its root row. Throws IncorrectState when it is not completed.

@@ -228,7 +228,7 @@ TEST(Snapshots, another_account_neither_sees_nor_touches_them) {
   ASSERT_TRUE(world.settle());
   auto& region = world.region();
   EXPECT_TRUE(describe_snapshots(region, world.bob, {}).empty());
-  EXPECT_TRUE(describe_snapshots(region, world.bob, {.ids = {id}}).empty());
+  EXPECT_EQ(refusal_of([&] { describe_snapshots(region, world.bob, {.ids = {id}}); }), "InvalidSnapshot.NotFound");
   EXPECT_EQ(refusal_of([&] { delete_snapshot(region, world.bob, id); }), "InvalidSnapshot.NotFound");
   EXPECT_EQ(refusal_of([&] { create_snapshot(region, world.bob, {.volume_id = volume}); }), "InvalidVolume.NotFound");
   EXPECT_EQ(

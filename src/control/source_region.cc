@@ -7,6 +7,7 @@
 #include "control/access.h"
 #include "control/images.h"
 #include "control/snapshot_blocks.h"
+#include "control/snapshot_sharing.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
 
@@ -36,8 +37,9 @@ class NeighbourRegion final : public SourceRegion {
   SourceSnapshot snapshot(const std::string& snapshot_id) override {
     authorise(caller_, "ec2", "DescribeSnapshots");
     return guarded([&] {
-      const auto row = catalog::in_read(
-          region_.catalog, [&](catalog::Txn& txn) { return snapshot_of(txn, region_, caller_.account, snapshot_id); });
+      const auto row = catalog::in_read(region_.catalog, [&](catalog::Txn& txn) {
+        return readable_snapshot(txn, region_, caller_.account, snapshot_id);
+      });
       return SourceSnapshot{.id = row.id, .state = row.state, .size_gib = row.size_gib, .encrypted = row.encrypted};
     });
   }

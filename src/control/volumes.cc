@@ -10,6 +10,7 @@
 #include "blocks/volume.h"
 #include "catalog/blocks.h"
 #include "control/key_domains.h"
+#include "control/snapshot_sharing.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
 
@@ -80,7 +81,7 @@ void check_type(const VolumeRequest& what, std::int64_t size_gib) {
 }
 
 catalog::Snapshot granted_snapshot(catalog::Txn& txn, Region& region, const VolumeRequest& what) {
-  if (what.grant == SnapshotGrant::own) return snapshot_of(txn, region, what.account, what.snapshot_id);
+  if (what.grant == SnapshotGrant::own) return readable_snapshot(txn, region, what.account, what.snapshot_id);
   const auto snapshot = catalog::find_snapshot(txn, region.name, what.snapshot_id);
   if (!snapshot) {
     throw ApiError("InvalidSnapshot.NotFound", "The snapshot '" + what.snapshot_id + "' does not exist.");

@@ -24,7 +24,7 @@
 
 namespace kiln::control {
 
-// Why the account may use the snapshot: it owns it, or an image that it may launch names it.
+// Why the account may use the snapshot: it owns it or was given it, or an image that it may launch names it.
 enum class SnapshotGrant { own, image };
 
 struct VolumeRequest {

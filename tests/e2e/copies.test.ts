@@ -149,7 +149,7 @@ describe('copies between regions', () => {
     await assertRefused(copy({ KmsKeyId: 'alias/x' }), 'InvalidParameterDependency');
     await assertRefused(copy({ DryRun: true }), 'DryRunOperation');
     // The image is shared with them, which lets them launch it and not read its snapshots.
-    await assertRefused(copy({}, ec2(OTHER_ACCOUNT)), 'InvalidRequest', /^You do not have permission to access the storage of this ami$/);
+    await assertRefused(copy({}, ec2(OTHER_ACCOUNT)), 'InvalidRequest', new RegExp(`^You do not have permission to access the storage of this ami: its snapshot ${snapshotOf(source)} `));
     const name = uniqueName('taken');
     await copy({ Name: name, SourceImageId: source.ImageId });
     await assertRefused(copy({ Name: name }), 'InvalidAMIName.Duplicate');

@@ -7,7 +7,7 @@ import {
   CopyImageCommand, CopySnapshotCommand, CreateImageCommand,
   CreateSnapshotCommand, CreateVolumeCommand, DeleteSnapshotCommand, DescribeImagesCommand, DescribeSnapshotsCommand,
   DescribeVolumesCommand, DisableEbsEncryptionByDefaultCommand, type EC2Client, EnableEbsEncryptionByDefaultCommand,
-  ModifyEbsDefaultKmsKeyIdCommand, ModifyImageAttributeCommand, RegisterImageCommand, ResetEbsDefaultKmsKeyIdCommand,
+  ModifyEbsDefaultKmsKeyIdCommand, ModifyImageAttributeCommand, ModifySnapshotAttributeCommand, RegisterImageCommand, ResetEbsDefaultKmsKeyIdCommand,
   RunInstancesCommand, StartInstancesCommand, StopInstancesCommand, TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import {
@@ -424,6 +424,26 @@ describe('encryption with a bad key', () => {
     await assertRefused(share(own, { Group: 'all' }), 'InvalidParameter');
     await share(own, { UserId: OTHER_ACCOUNT });
     await ec2().send(new ModifyImageAttributeCommand({ ImageId: own, LaunchPermission: { Remove: [{ UserId: OTHER_ACCOUNT }] } }));
+  });
+
+  test("a shared encrypted snapshot is copied by whom its key is shared with, by that account's default key", async () => {
+    const client = ec2(OTHER_ACCOUNT);
+    const KeyId = await newKey(HOME);
+    const SnapshotId = await uploaded(HOME, { Encrypted: true, KmsKeyArn: KeyId });
+    await ec2().send(new ModifySnapshotAttributeCommand({ SnapshotId, CreateVolumePermission: { Add: [{ UserId: OTHER_ACCOUNT }] } }));
+    const there: Place = { account: OTHER_ACCOUNT, region: REGION };
+    const copy = async (): Promise<string> =>
+      (await client.send(new CopySnapshotCommand({ SourceRegion: REGION, SourceSnapshotId: SnapshotId }))).SnapshotId!;
+    const failed = await settled(there, await copy());
+    assert.deepEqual([failed.State, failed.StateMessage], ['error', INACCESSIBLE]);
+    const statement = (account: string, Action: string | string[]) => ({ Effect: 'Allow', Principal: { AWS: account }, Action, Resource: '*' });
+    await kms().send(new PutKeyPolicyCommand({
+      KeyId, Policy: JSON.stringify({ Statement: [statement(ACCOUNT, 'kms:*'), statement(OTHER_ACCOUNT, ['kms:Decrypt', 'kms:DescribeKey'])] }),
+    }));
+    const made = await completed(there, await copy());
+    const byDefaultKey = (await kmsAt(there).send(new DescribeKeyCommand({ KeyId: 'alias/aws/ebs' }))).KeyMetadata!.Arn!;
+    assert.deepEqual([made.KmsKeyId, made.OwnerId], [byDefaultKey, OTHER_ACCOUNT]);
+    await reads(there, made.SnapshotId!);
   });
 
   test("a shared encrypted image launches for whom its key is shared with, by that account's default key", async () => {

@@ -15,10 +15,6 @@ struct DescribeImageAttributeRequest {
   std::string image_id, attribute;
 };
 
-struct ProductCode {
-  std::string product_code, type;
-};
-
 struct ImageAttribute {
   std::string image_id;
   std::optional<std::vector<LaunchPermission>> launch_permission;
@@ -51,7 +47,6 @@ Done cancel_image_launch_permission(Call& call, const CancelImageLaunchPermissio
 }  // namespace kiln::services::ec2
 
 KILN_WIRE(kiln::services::ec2::DescribeImageAttributeRequest, image_id, attribute)
-KILN_WIRE(kiln::services::ec2::ProductCode, product_code, type)
 KILN_WIRE(kiln::services::ec2::ImageAttribute, image_id, launch_permission, product_codes, description, boot_mode,
           tpm_support, uefi_data, imds_support, sriov_net_support, last_launched_time, deregistration_protection)
 KILN_WIRE(kiln::services::ec2::ResetImageAttributeRequest, image_id, attribute)

@@ -17,6 +17,7 @@ std::span<const Operation> instance_type_operations();
 std::span<const Operation> key_operations();
 std::span<const Operation> network_operations();
 std::span<const Operation> region_operations();
+std::span<const Operation> snapshot_attribute_operations();
 std::span<const Operation> snapshot_operations();
 std::span<const Operation> tag_operations();
 std::span<const Operation> volume_operations();

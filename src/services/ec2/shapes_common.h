@@ -56,6 +56,10 @@ inline bool leaves_out(const BlockDeviceMapping& mapping) {
   return mapping.no_device || (!mapping.ebs && !mapping.virtual_name);
 }
 
+struct ProductCode {
+  std::string product_code, type;
+};
+
 struct StateReason {
   std::string code;
   std::string message;
@@ -70,4 +74,5 @@ KILN_WIRE(kiln::services::ec2::Done, return_)
 KILN_WIRE(kiln::services::ec2::EbsBlockDevice, snapshot_id, volume_size, volume_type, delete_on_termination, encrypted,
           kms_key_id, iops, throughput, volume_initialization_rate)
 KILN_WIRE(kiln::services::ec2::BlockDeviceMapping, device_name, virtual_name, ebs, no_device)
+KILN_WIRE(kiln::services::ec2::ProductCode, product_code, type)
 KILN_WIRE(kiln::services::ec2::StateReason, code, message)

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "control/exports.h"
 #include "control/garbage.h"
+#include "control/images.h"
 #include "control/imports.h"
 #include "control/scrub.h"
 #include "control/usage.h"
@@ -220,13 +221,26 @@ void destroy_key(const Command& command) {
   command.send("done", {{"arn", delete_key(command.region, command.text("key"))}});
 }
 
+json::array to_json(const std::vector<std::string>& texts) {
+  json::array list;
+  for (const auto& text : texts) list.emplace_back(json::string(text));
+  return list;
+}
+
+void share(const Command& command) {
+  const auto storage = control::share_image_with_storage(command.region, command.text("image"), command.text("with"));
+  command.send("done", {{"shared", to_json(storage.shared)},
+                        {"of_others", to_json(storage.of_others)},
+                        {"keys", to_json(storage.keys)}});
+}
+
 struct Entry {
   std::string_view name;
   void (*run)(const Command&);
 };
 constexpr Entry entries[] = {
-    {"import", import}, {"export", export_to_file}, {"usage", usage}, {"verify", verify},
-    {"gc", gc},         {"scrub", scrub},           {"keys", keys},   {"delete-key", destroy_key}};
+    {"import", import}, {"export", export_to_file},  {"usage", usage}, {"verify", verify}, {"gc", gc}, {"scrub", scrub},
+    {"keys", keys},     {"delete-key", destroy_key}, {"share", share}};
 
 void run(const control::Regions& regions, control::Principal principal, Channel& channel, const std::string& line,
          const std::atomic<bool>& stopping) {

@@ -1,0 +1,76 @@
+#pragma once
+// What keeps images and snapshots from being deleted or shared, and where they wait after they were deleted.
+
+#include "catalog/table.h"
+
+namespace kiln::catalog {
+
+// Of one snapshot, until it is unlocked or deleted. An expired lock stays, and forbids nothing.
+struct SnapshotLock {
+  std::string region, snapshot_id;
+  std::string mode;  // governance, compliance
+  std::int64_t duration_days = 0;
+  std::optional<std::int64_t> cool_off_hours;  // of compliance: may be undone for so long after created
+  base::Micros created = 0;
+  base::Micros counted_from = 0;  // the duration: created, or the completion of a snapshot that was pending then
+  base::Micros expires = 0;
+};
+
+// Of an account in a region. No row: nothing is blocked, every image is allowed.
+struct SharingSettings {
+  std::string region, account;
+  std::string image_block = "unblocked";     // block-new-sharing, unblocked
+  std::string snapshot_block = "unblocked";  // block-all-sharing, block-new-sharing, unblocked
+  std::string allowed_images = "disabled";   // enabled, audit-mode, disabled
+  std::string image_criteria;                // JSON; empty: none
+};
+
+// An image or a snapshot in the recycle bin. Its own row stays, as deregistered or recoverable.
+struct Recycled {
+  std::string region, resource_id;
+  std::string account, resource_type;  // EC2_IMAGE, EBS_SNAPSHOT
+  std::string state;                   // that it had, and has again when it is restored
+  base::Micros entered = 0, exits = 0;
+};
+
+struct RecycleRule {
+  std::string region, id;
+  std::string account, resource_type, description;
+  std::int64_t retention_days = 0;
+  bool locked = false;
+  std::optional<std::int64_t> unlock_delay_days;  // of a locked one
+  std::optional<base::Micros> unlocks;            // of one whose unlocking was asked for
+  base::Micros created = 0;
+};
+
+struct RecycleRuleTag {
+  std::string region, rule_id;
+  std::string kind;        // include, exclude: of resources; tag: of the rule itself
+  std::string key, value;  // an empty value of include and exclude: any
+};
+
+std::optional<SnapshotLock> find_snapshot_lock(Txn& txn, const std::string& region, const std::string& snapshot_id);
+SharingSettings sharing_settings_of(Txn& txn, const std::string& region, const std::string& account);
+
+std::optional<Recycled> find_recycled(Txn& txn, const std::string& region, const std::string& resource_id);
+// By id.
+std::vector<Recycled> recycled_of(Txn& txn, const std::string& region, const std::string& account,
+                                  const std::string& resource_type);
+std::vector<Recycled> recycled_until(Txn& txn, const std::string& region, base::Micros now);
+
+std::optional<RecycleRule> find_recycle_rule(Txn& txn, const std::string& region, const std::string& id);
+// By id.
+std::vector<RecycleRule> recycle_rules_of(Txn& txn, const std::string& region, const std::string& account,
+                                          const std::string& resource_type);
+std::vector<RecycleRuleTag> recycle_rule_tags(Txn& txn, const std::string& region, const std::string& rule_id);
+
+}  // namespace kiln::catalog
+
+KILN_ROW(kiln::catalog::SnapshotLock, "snapshot_lock", 2, region, snapshot_id, mode, duration_days, cool_off_hours,
+         created, counted_from, expires)
+KILN_ROW(kiln::catalog::SharingSettings, "sharing_settings", 2, region, account, image_block, snapshot_block,
+         allowed_images, image_criteria)
+KILN_ROW(kiln::catalog::Recycled, "recycled", 2, region, resource_id, account, resource_type, state, entered, exits)
+KILN_ROW(kiln::catalog::RecycleRule, "recycle_rule", 2, region, id, account, resource_type, description, retention_days,
+         locked, unlock_delay_days, unlocks, created)
+KILN_ROW(kiln::catalog::RecycleRuleTag, "recycle_rule_tag", 5, region, rule_id, kind, key, value)
