@@ -10,12 +10,6 @@ namespace {
 using base::ApiError;
 using base::Fault;
 
-keys::KeyId id_of(const catalog::KmsKey& key) {
-  const auto id = keys::KeyId::from_text(key.id);
-  if (!id) throw std::runtime_error("'" + key.id + "' is no key id");
-  return *id;
-}
-
 void append_text(std::string& out, const std::string& text) {
   base::Bytes length;
   base::append_int(length, static_cast<std::uint32_t>(text.size()));
@@ -37,7 +31,7 @@ Encrypted encrypt(Region& region, const KeyCaller& caller, const std::string& ke
                   std::span<const std::byte> plain, const EncryptionContext& context, const std::string& action) {
   auto key = find_key(region, caller, key_name, action);
   check_enabled(key);
-  const auto text = region.key_store.encrypt(id_of(key), plain, bound_context(context));
+  const auto text = region.key_store.encrypt(stored_id(key), plain, bound_context(context));
   if (!text) throw std::runtime_error(text.error().message());
   return {std::move(key), std::string(base::as_text(*text))};
 }

@@ -21,12 +21,6 @@ using catalog::Txn;
 constexpr std::int64_t fewest_days = 7, most_days = 30;
 constexpr base::Micros day = base::seconds(24 * 3600);
 
-keys::KeyId id_of(const KmsKey& key) {
-  const auto id = keys::KeyId::from_text(key.id);
-  if (!id) throw std::runtime_error("'" + key.id + "' is no key id");
-  return *id;
-}
-
 void must(const base::Status& done) {
   if (!done) throw std::runtime_error(done.error().message());
 }
@@ -116,7 +110,7 @@ void check_description(const std::string& description) {
 KmsKey make(Region& region, KmsKey key, const std::map<std::string, std::string>& tags, const std::string& alias) {
   key.state = "Creating";
   region.catalog.run_in_txn([&](Txn& txn) { catalog::insert(txn, key); });
-  const auto made = region.key_store.create(id_of(key));
+  const auto made = region.key_store.create(stored_id(key));
   if (!made) {
     region.catalog.run_in_txn([&](Txn& txn) { catalog::remove(txn, key); });
     throw std::runtime_error(made.error().message());
@@ -138,20 +132,26 @@ KmsKey make(Region& region, KmsKey key, const std::map<std::string, std::string>
     return {};
   });
   if (!other) return key;
-  must(region.key_store.destroy(id_of(key)));
+  must(region.key_store.destroy(stored_id(key)));
   region.catalog.run_in_txn([&](Txn& txn) { catalog::remove(txn, key); });
   return *other;
 }
 
 void destroy(Region& region, const KmsKey& key) {
   put_away(region, key);
-  must(region.key_store.destroy(id_of(key)));
+  must(region.key_store.destroy(stored_id(key)));
   region.catalog.run_in_txn([&](Txn& txn) { catalog::remove(txn, key); });
   base::log_warning("control", "the key {} of {} is destroyed, and all that it encrypted with it", key.arn(),
                     key.account);
 }
 
 }  // namespace
+
+keys::KeyId stored_id(const KmsKey& key) {
+  const auto id = keys::KeyId::from_text(key.id);
+  if (!id) throw std::runtime_error("'" + key.id + "' is no key id");
+  return *id;
+}
 
 KmsKey find_key(Txn& txn, const Region& region, const KeyCaller& caller, const std::string& name,
                 const std::string& action) {
@@ -322,7 +322,7 @@ void finish_key_work(Region& region) {
     return catalog::select<KmsKey>(txn, "WHERE region = $1 AND state = 'Creating'", {region.name});
   });
   for (const auto& key : keys) {
-    must(region.key_store.destroy(id_of(key)));
+    must(region.key_store.destroy(stored_id(key)));
     region.catalog.run_in_txn([&](Txn& txn) { catalog::remove(txn, key); });
   }
 }

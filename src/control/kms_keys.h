@@ -38,6 +38,9 @@ catalog::KmsKey find_key(Region& region, const KeyCaller& caller, const std::str
 // Throws DisabledException, KMSInvalidStateException unless the key is enabled.
 void check_enabled(const catalog::KmsKey& key);
 
+// What the key store calls it.
+keys::KeyId stored_id(const catalog::KmsKey& key);
+
 struct NewKey {
   std::string description;
   std::string policy;  // empty: the owner may do everything
