@@ -22,7 +22,10 @@ def disks(*words):
 
 
 class Workplace:
-    """A directory and the processes that serve from it."""
+    """A directory and the processes that serve from it, on these processors when they are named."""
+
+    def __init__(self, processors=()):
+        self.bound = ["taskset", "-c", ",".join(map(str, processors))] if processors else []
 
     def __enter__(self):
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="kiln-bench-"))
@@ -49,7 +52,7 @@ class Workplace:
     def serve(self, name, *command):
         """Starts a server that listens on the socket name.sock and returns its URI when it does."""
         path = self.path / f"{name}.sock"
-        process = self.start(*command)
+        process = self.start(*self.bound, *command)
         deadline = time.monotonic() + 20
         while not path.exists():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -110,7 +113,7 @@ class Kiln:
         return answer
 
     def open(self, volume):
-        self.call("open", volume=volume, epoch=1, key="")
+        self.call("open", volume=volume, epoch=1, keys="")
 
     def seal(self, volume, snapshot):
         return self.call("seal", cuts=[{"volume": volume, "snapshot": snapshot}])
