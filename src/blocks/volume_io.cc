@@ -162,10 +162,10 @@ Status Volume::read_base(const DiskId& base, std::uint64_t offset, std::span<std
     const auto index = offset / chunk_bytes;
     const auto known = base_chunk(base, index);
     if (!known) return known.error();
-    if (touches_.recording() && !known->id.is_null()) touches_.note(index);
-    if (known->bytes) {
+    if (known->bytes) {  // and so it was noted when they came
       std::memcpy(part.data(), known->bytes->data() + in_chunk, part.size());
     } else {
+      if (touches_.recording() && !known->id.is_null()) touches_.note(index);
       KILN_TRY(source_.read_chunk(known->id, in_chunk, part));
       if (const auto bytes = source_.held(known->id)) base_chunks_.keep(base, index, known->id, bytes);
     }
