@@ -9,7 +9,6 @@
 #include "base/text.h"
 
 namespace kiln::base {
-namespace {
 
 void fill_random(std::span<std::byte> out) {
   while (!out.empty()) {
@@ -21,8 +20,6 @@ void fill_random(std::span<std::byte> out) {
     }
   }
 }
-
-}  // namespace
 
 std::string random_hex(std::size_t count) {
   std::string bytes(count, '\0');

@@ -4,6 +4,8 @@
 // Made by the program before the transaction that stores them, from the kernel's random numbers, so they are unique
 // across regions and hosts. Thread-safe; nothing is kept.
 
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,6 +20,8 @@ bool is_id(std::string_view prefix, std::string_view text);
 // 32 random hex digits in UUID form (version 4).
 std::string new_uuid();
 
+// From the kernel; a process that cannot have them ends.
+void fill_random(std::span<std::byte> out);
 // count random bytes as 2 * count hex digits.
 std::string random_hex(std::size_t count);
 

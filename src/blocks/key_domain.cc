@@ -3,13 +3,13 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
 #include <cstring>
 #include <new>
 #include <stdexcept>
 
+#include "base/ids.h"
 #include "base/text.h"
 
 namespace kiln::blocks {
@@ -35,12 +35,6 @@ Digest hmac(const Digest& key, std::span<const std::byte> text) {
     throw std::runtime_error("OpenSSL cannot run HMAC-SHA256");
   }
   return out;
-}
-
-void fill_random(std::span<std::byte> out) {
-  if (RAND_bytes(raw(out.data()), static_cast<int>(out.size())) != 1) {
-    throw std::runtime_error("OpenSSL has no random bytes");
-  }
 }
 
 struct FreeContext {
@@ -82,13 +76,13 @@ std::optional<DomainId> DomainId::from_hex(std::string_view text) {
 
 DomainId DomainId::make() {
   DomainId id;
-  fill_random(id.bytes);
+  base::fill_random(id.bytes);
   return id;
 }
 
 DomainSecret make_domain_secret() {
   DomainSecret secret;
-  fill_random(secret);
+  base::fill_random(secret);
   return secret;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/digest.h"
+#include "base/ids.h"
 
 namespace kiln::keys {
 namespace {
@@ -159,8 +160,8 @@ Result<Ciphertext> decode_ciphertext(std::span<const std::byte> bytes) {
 Ciphertext encrypt_with(const KeyId& key, const Secret& material, std::span<const std::byte> plain,
                         std::string_view context) {
   Ciphertext text{.key = key, .sealed = {}};
-  fill_random(text.salt);
-  fill_random(text.nonce);
+  base::fill_random(text.salt);
+  base::fill_random(text.nonce);
   text.sealed = seal(message_key(material, text), text.nonce, bound_of(text, context), plain);
   return text;
 }

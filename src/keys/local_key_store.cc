@@ -57,7 +57,7 @@ Result<RootKey> read_root(Files& files, const Path& path) {
 
 Result<RootKey> make_root(Files& files, const Path& path) {
   RootKey root{.id = {}, .secret = Secret::random()};
-  fill_random(root.id.bytes);
+  base::fill_random(root.id.bytes);
   auto bytes = encode(root);
   const auto put = put_private(files, path, path.string() + ".new", bytes);
   wipe(bytes);
@@ -109,7 +109,7 @@ Status LocalKeyStore::create(const KeyId& key) {
   if (!there) return there.error();
   if (*there) return Error(Fault::exists, "the key " + key.text() + " is there already");
   Nonce nonce;
-  fill_random(nonce);
+  base::fill_random(nonce);
   return put_private(options_.files, path, path_of(key, ".new"), encode(seal_key(key, Secret::random(), root_, nonce)));
 }
 

@@ -57,6 +57,4 @@ class SecretBytes {
   base::Bytes bytes_;
 };
 
-void fill_random(std::span<std::byte> out);
-
 }  // namespace kiln::keys
