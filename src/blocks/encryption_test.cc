@@ -79,6 +79,7 @@ TEST_F(Encryption, a_disk_is_read_with_its_key_and_not_without) {
   const auto made = store_encrypted(*store, domain, {{0, 1}, {1, 2}, {5, 3}});
   for (const auto& [index, n] : Chunks{{0, 1}, {1, 2}, {2, 0}, {5, 3}}) EXPECT_TRUE(holds(*store, made.disk, index, n));
   EXPECT_TRUE(holds(*open(Access::read), made.disk, 1, 2)) << "from its slot";
+  EXPECT_TRUE(holds(*store, made.disk, 0, 1)) << "from its slot, which is open from here on";
   store->forget_domain(domain->id());
   Bytes bytes(4096);
   const auto refused = store->read(made.disk, 0, bytes);

@@ -17,9 +17,9 @@ void Keyring::add(DomainPtr domain) {
   domains_[id] = std::move(domain);
 }
 
-void Keyring::remove(const DomainId& id) {
+bool Keyring::remove(const DomainId& id) {
   base::Lock lock(mutex_);
-  domains_.erase(id);
+  return domains_.erase(id) > 0;
 }
 
 Result<DomainPtr> Keyring::find(const DomainId& id) const {

@@ -29,7 +29,7 @@ class Keyring {
   void set_loader(Load load) { load_ = std::move(load); }
   // Another domain under the same id replaces it.
   void add(DomainPtr domain);
-  void remove(const DomainId& id);
+  bool remove(const DomainId& id);  // whether it was there
   // Fault::no_key when it is not to be had.
   base::Result<DomainPtr> find(const DomainId& id) const;
 

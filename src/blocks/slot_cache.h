@@ -69,6 +69,8 @@ class SlotCache {
   // The bytes of a chunk from offset on, when there is a slot of it. offset + out.size() is at most chunk_bytes.
   Found read(const ChunkId& id, std::uint64_t offset, std::span<std::byte> out);
 
+  // Open slots are closed; one of a domain is opened again only with the domain in the keyring.
+  void close_slots() { open_.clear(); }
   // Whether there is a slot of it, whatever its state.
   bool holds(const ChunkId& id);
   // Held by whoever is about to load this chunk and its neighbours together: the next one looks again when it has gone.

@@ -262,8 +262,9 @@ Result<Literals> Store::literals_at(const Location& location, const ChunkId& id)
 }
 
 void Store::forget_domain(const DomainId& domain) {
-  keys_->remove(domain);
+  if (!keys_->remove(domain)) return;
   chunks_.clear();
+  if (slots_) slots_->close_slots();
 }
 
 // Whoever stored a reference saw a copy of the base that holds the unit itself, and such copies stay while the base

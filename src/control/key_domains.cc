@@ -54,7 +54,7 @@ catalog::KeyDomain ensure_row(Region& region, const KmsKey& key) {
   if (auto there = catalog::in_read(region.catalog, find)) return *std::move(there);
   auto secret = blocks::make_domain_secret();
   const auto id = DomainId::make().hex();
-  const auto wrapped = region.key_store.encrypt(*keys::KeyId::from_text(key.id), secret, context_of(region.name, id));
+  const auto wrapped = region.key_store.encrypt(stored_id(key), secret, context_of(region.name, id));
   keys::wipe(secret);
   if (!wrapped) {
     base::log_warning("control", "{}: {}", key.arn(), wrapped.error().message());
@@ -152,7 +152,7 @@ void forget_lost_domains(Region& region) {
     return rows;
   });
   for (const auto& row : lost) {
-    if (const auto id = DomainId::from_hex(row.id)) region.store.keys()->remove(*id);
+    if (const auto id = DomainId::from_hex(row.id)) region.store.forget_domain(*id);
   }
 }
 
