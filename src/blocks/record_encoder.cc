@@ -19,11 +19,10 @@ using base::Result;
 using base::Status;
 using Kind = UnitSource::Kind;
 
-// For frames of 64 KiB of what disks hold: 0.7% more bytes than level 3 in two thirds of its time, and 1.4% fewer bytes
-// than level 1 in the same (docs/decisions/references-between-chunks.md). Level 1 would use a table of 2^13 places,
-// too few for a frame of 2^16 bytes.
+// For frames of 64 KiB of what disks hold: 1.8% more bytes than level 3 in 0.6 of its time. A table of 2^12 places lies
+// in the processor's first cache (docs/decisions/references-between-chunks.md).
 constexpr std::pair<ZSTD_cParameter, int> parameters[] = {
-    {ZSTD_c_windowLog, 16}, {ZSTD_c_hashLog, 15}, {ZSTD_c_minMatch, 5}, {ZSTD_c_strategy, ZSTD_fast}};
+    {ZSTD_c_windowLog, 16}, {ZSTD_c_hashLog, 12}, {ZSTD_c_minMatch, 5}, {ZSTD_c_strategy, ZSTD_fast}};
 
 // The units of the literals that begin at `first`, when the chunk has them in one piece too: where that begins.
 const std::byte* in_one_piece(std::span<const std::byte> chunk, std::span<const std::uint8_t> literals,
