@@ -57,7 +57,20 @@ Status Ingest::Session::put(std::uint64_t chunk_index, std::span<const std::byte
   whole->reserve(chunk_bytes);
   base::append(*whole, bytes.first(used));
   whole->resize(chunk_bytes);
-  Job job{.chunk_index = chunk_index, .bytes = std::move(whole)};
+  return put(Job{.chunk_index = chunk_index, .bytes = std::move(whole)}, bytes.size(), used);
+}
+
+Status Ingest::Session::put(std::uint64_t chunk_index, ChunkBytes chunk, const std::optional<Digest>& sha256) {
+  if (chunk_index >= max_disk_chunks)
+    return Error(Fault::invalid, "block " + std::to_string(chunk_index) + " is past 64 TiB");
+  if (chunk->size() != chunk_bytes)
+    return Error(Fault::invalid, "a block of " + std::to_string(chunk->size()) + " bytes");
+  const auto used = bytes_before_zeros(*chunk);
+  if (used == 0) return put_zero(chunk_index);
+  return put(Job{.chunk_index = chunk_index, .bytes = std::move(chunk), .sha256 = sha256}, chunk_bytes, used);
+}
+
+Status Ingest::Session::put(Job job, std::size_t given_bytes, std::size_t used_bytes) {
   {
     Lock lock(mutex_);
     room_.wait(mutex_, [&]() KILN_REQUIRES(mutex_) {
@@ -66,9 +79,9 @@ Status Ingest::Session::put(std::uint64_t chunk_index, std::span<const std::byte
     if (failure_) return *failure_;
     if (finished_) return Error(Fault::invalid, "the session is finished");
     job.sequence = ++next_sequence_;
-    latest_[chunk_index] = job.sequence;
-    progress_.bytes_seen += bytes.size();
-    data_end_ = std::max(data_end_, chunk_index * chunk_bytes + used);
+    latest_[job.chunk_index] = job.sequence;
+    progress_.bytes_seen += given_bytes;
+    data_end_ = std::max(data_end_, job.chunk_index * chunk_bytes + used_bytes);
     if (!workers_.empty()) {
       queue_.push_back(std::move(job));
       work_.notify_one();
@@ -124,7 +137,9 @@ void Ingest::Session::run(const Job& job, RecordEncoder& encoder) {
     Lock lock(mutex_);
     if (failure_) return;
   }
-  const Plaintext plain(RecordKind::chunk, *job.bytes, options_.domain.get());
+  const auto* domain = options_.domain.get();
+  const auto plain =
+      job.sha256 ? Plaintext(*job.bytes, *job.sha256, domain) : Plaintext(RecordKind::chunk, *job.bytes, domain);
   if (const auto stored = resolve(plain, job.bytes, encoder); !stored) {
     static_cast<void>(fail(stored.error().in("block " + std::to_string(job.chunk_index))));
     return;
@@ -500,6 +515,9 @@ Ingest::Ingest(Store& store, IngestOptions options) : session_(std::make_unique<
 Ingest::~Ingest() = default;
 Status Ingest::put(std::uint64_t chunk_index, std::span<const std::byte> bytes) {
   return session_->put(chunk_index, bytes);
+}
+Status Ingest::put(std::uint64_t chunk_index, ChunkBytes chunk, const std::optional<Digest>& sha256) {
+  return session_->put(chunk_index, std::move(chunk), sha256);
 }
 Status Ingest::put_zero(std::uint64_t chunk_index) { return session_->put_zero(chunk_index); }
 IngestProgress Ingest::progress() const { return session_->progress(); }

@@ -83,6 +83,8 @@ class Ingest {
 
   // The content of one chunk: at most chunk_bytes, continued with zeros. The last put of an index counts.
   base::Status put(std::uint64_t chunk_index, std::span<const std::byte> bytes);
+  // A whole chunk, whose bytes the session shares instead of copying them; sha256 of a caller that has hashed it.
+  base::Status put(std::uint64_t chunk_index, ChunkBytes chunk, const std::optional<base::Digest>& sha256);
   base::Status put_zero(std::uint64_t chunk_index);
   // The chunk of which this is the SHA-256, when the store has a copy of it that may be shared: nothing is read. false:
   // it has to be put.

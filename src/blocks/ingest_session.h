@@ -22,6 +22,7 @@ class Ingest::Session {
   ~Session();
 
   base::Status put(std::uint64_t chunk_index, std::span<const std::byte> bytes);
+  base::Status put(std::uint64_t chunk_index, ChunkBytes chunk, const std::optional<base::Digest>& sha256);
   base::Status put_zero(std::uint64_t chunk_index);
   base::Result<bool> put_stored(std::uint64_t chunk_index, const base::Digest& sha256);
   base::Status write_out();
@@ -36,7 +37,9 @@ class Ingest::Session {
     std::uint64_t chunk_index = 0;
     std::uint64_t sequence = 0;
     ChunkBytes bytes;
+    std::optional<base::Digest> sha256 = {};  // as who put it says
   };
+  base::Status put(Job job, std::size_t given_bytes, std::size_t used_bytes);
   // Where a chunk or node that the tree may refer to lies.
   struct Known {
     RecordKind kind = RecordKind::chunk;

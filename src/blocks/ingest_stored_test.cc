@@ -1,5 +1,6 @@
 #include "blocks/ingest.h"
 #include "blocks/store_testing.h"
+#include "blocks/verify.h"
 
 namespace kiln::blocks {
 namespace {
@@ -62,6 +63,31 @@ TEST(IngestStored, the_last_word_on_an_index_counts) {
   ASSERT_TRUE(made) << why(made);
   EXPECT_TRUE(holds(*store, made->disk, 0, 1));
   EXPECT_TRUE(holds(*store, made->disk, 1, 3));
+}
+
+TEST(IngestStored, a_chunk_that_its_caller_has_hashed_is_stored_as_any_other) {
+  const TestDirectory directory;
+  const auto store = open_store(directory.path());
+  const auto shared = std::make_shared<const base::Bytes>(content(1));
+  Ingest ingest(*store, {.session = "hashed"});
+  ASSERT_TRUE(ingest.put(0, shared, base::sha256(*shared)));
+  ASSERT_TRUE(ingest.put(2, std::make_shared<const base::Bytes>(chunk_bytes), {})) << "zeros";
+  EXPECT_EQ(ingest.put(1, std::make_shared<const base::Bytes>(7), {}).error().fault(), base::Fault::invalid);
+  const auto made = ingest.finish(2 * mib);
+  ASSERT_TRUE(made) << why(made);
+  EXPECT_EQ(made->disk, store_disk(*store, 2 * mib, {{0, 1}}).disk);
+}
+
+TEST(IngestStored, a_wrong_hash_of_a_caller_is_found_when_what_was_stored_is_read_back) {
+  const TestDirectory directory;
+  const auto store = open_store(directory.path());
+  Ingest ingest(*store, {.session = "hashed"});
+  ASSERT_TRUE(ingest.put(0, std::make_shared<const base::Bytes>(content(1)), base::sha256("something else")));
+  const auto made = ingest.finish(2 * mib);
+  ASSERT_TRUE(made) << why(made);
+  std::size_t bad = 0;
+  for (const auto& pack : made->packs_written) bad += verify_pack(*store, pack.id)->size();
+  EXPECT_EQ(bad, 1u);
 }
 
 TEST(IngestStored, what_was_written_out_is_found_by_another_session) {

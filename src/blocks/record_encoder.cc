@@ -38,6 +38,13 @@ Plaintext::Plaintext(RecordKind of, std::span<const std::byte> content, const Ke
   if (domain != nullptr) id = domain->mask(id);
 }
 
+Plaintext::Plaintext(std::span<const std::byte> chunk, const Digest& sha256, const KeyDomain* in)
+    : kind(RecordKind::chunk),
+      bytes(chunk),
+      sum(base::xxh3_64(chunk)),
+      domain(in),
+      id(in == nullptr ? sha256 : in->mask(sha256)) {}
+
 RecordEncoder::RecordEncoder(const Keyring* keys) : keys_(keys), context_(ZSTD_createCCtx()) {
   if (context_ == nullptr) throw std::bad_alloc();
   for (const auto& [parameter, value] : parameters) {

@@ -13,6 +13,8 @@ namespace kiln::blocks {
 struct Plaintext {
   // content stays the caller's, and so does the domain; a node belongs to none.
   Plaintext(RecordKind of, std::span<const std::byte> content, const KeyDomain* in = nullptr);
+  // A chunk that was hashed before. Whoever reads back what was stored hashes it again.
+  Plaintext(std::span<const std::byte> chunk, const base::Digest& sha256, const KeyDomain* in);
   RecordKind kind;
   std::span<const std::byte> bytes;
   std::uint64_t sum;        // XXH3-64

@@ -12,7 +12,7 @@ Status put_disk(Store& store, const DiskId& disk, Ingest& ingest,
                     .chunk = [&](const ChunkId& id, std::uint64_t chunk_index) -> Status {
                       if (!wanted(chunk_index)) return {};
                       const auto bytes = store.chunk(id);
-                      return bytes ? ingest.put(chunk_index, **bytes) : Status(bytes.error());
+                      return bytes ? ingest.put(chunk_index, *bytes, {}) : Status(bytes.error());
                     }});
 }
 

@@ -81,7 +81,9 @@ class Crew {
       while (const Wanted* const next = take()) {
         const auto bytes = fetch(next->block);
         for (const auto index : next->indexes) {
-          if (auto put = ingest_.put(index, *bytes); !put) fail(put.error());
+          const auto& digest = next->block.digest;
+          const auto put = digest ? ingest_.put(index, bytes, *digest) : ingest_.put(index, *bytes);
+          if (!put) fail(put.error());
         }
         const base::Lock lock(mutex_);
         done_ += next->indexes.size();

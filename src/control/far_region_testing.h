@@ -23,7 +23,8 @@ class FarRegions final : public RemoteRegions {
   std::function<void(const SourceBlock&, blocks::ChunkBytes&)> on_block = [](const SourceBlock&, blocks::ChunkBytes&) {
   };
   std::atomic<std::uint64_t> fetched = 0;
-  std::atomic<bool> tells_digests = true;
+  std::atomic<bool> tells_digests = true;  // of blocks
+  std::atomic<bool> tells_root = true;
 
   std::vector<Known> all() const override { return {{.name = name, .endpoint = "https://far.example:8773"}}; }
   std::unique_ptr<SourceRegion> open(const std::string& region, const Principal& caller) const override {
@@ -40,8 +41,8 @@ class FarRegions final : public RemoteRegions {
     SourceSnapshot snapshot(const std::string& id) override { return under_->snapshot(id); }
     SourcePage blocks(const std::string& id, const std::string& page) override {
       auto answer = under_->blocks(id, page);
+      if (!far_.tells_root) answer.root.reset();
       if (!far_.tells_digests) {
-        answer.root.reset();
         for (auto& block : answer.blocks) block.digest.reset();
       }
       return answer;
