@@ -70,7 +70,7 @@ Image image_row(const Region& region, const Principal& caller, const NewImageCop
   row.account = caller.account;
   row.name = what.name;
   row.description = what.description;
-  row.state = what.source_region == region.name ? "available" : "pending";
+  row.state = "available";  // unless it has to wait for a snapshot
   row.state_reason_code.clear();
   row.state_reason_message.clear();
   row.location = caller.account + "/" + what.name;
@@ -161,9 +161,9 @@ Image copy_image(Region& region, const Principal& caller, const NewImageCopy& wh
   const auto in_txn = [&](catalog::Txn& txn) {
     check_image_name(txn, region, caller.account, what.name);
     choose_keys(txn, region, caller, what, snapshots);
-    if (std::ranges::any_of(snapshots, [](const auto& each) { return !each.second.key_arn.empty(); })) {
-      image.state = "pending";
-    }
+    const bool waits = std::ranges::any_of(
+        snapshots, [&](const auto& each) { return what.source_region != region.name || !each.second.key_arn.empty(); });
+    image.state = waits ? "pending" : "available";
     catalog::insert(txn, image);
     for (auto device : original.devices) {
       device.region = region.name;
