@@ -1,5 +1,7 @@
 #include "daemon/config.h"
 
+#include <unistd.h>
+
 #include <toml++/toml.h>
 
 #include <charconv>
@@ -31,18 +33,23 @@ class Table {
   }
   void texts(std::string_view key, std::vector<std::string>& into) {
     known_.emplace(key);
-    const toml::array* const items = table_[key].as_array();
-    if (items == nullptr) return;
+    if (!table_[key]) return;
+    const auto items = list(key, "a list of strings");
     into.clear();
-    for (const auto& item : *items) into.push_back(item.value_or<std::string>(""));
+    for (const auto& item : *items) {
+      const auto text = item.value_exact<std::string>();
+      if (!text) throw not_what_is_wanted(key, "a list of strings");
+      into.push_back(*text);
+    }
   }
   std::vector<const toml::table*> tables(std::string_view key) {
     known_.emplace(key);
     std::vector<const toml::table*> found;
-    if (const toml::array* const items = table_[key].as_array()) {
-      for (const auto& item : *items) {
-        if (item.is_table()) found.push_back(item.as_table());
-      }
+    if (!table_[key]) return found;
+    const auto wanted = "a list of tables, [[" + std::string(key) + "]]";
+    for (const auto& item : *list(key, wanted)) {
+      if (!item.is_table()) throw not_what_is_wanted(key, wanted);
+      found.push_back(item.as_table());
     }
     return found;
   }
@@ -61,8 +68,16 @@ class Table {
     const auto node = table_[key];
     if (!node) return;
     const auto value = node.template value_exact<T>();
-    if (!value) throw std::runtime_error(where_ + ": " + std::string(key) + " is not " + wanted);
+    if (!value) throw not_what_is_wanted(key, wanted);
     into = *value;
+  }
+  const toml::array* list(std::string_view key, std::string_view wanted) const {
+    const auto* items = table_[key].as_array();
+    if (items == nullptr) throw not_what_is_wanted(key, wanted);
+    return items;
+  }
+  std::runtime_error not_what_is_wanted(std::string_view key, std::string_view wanted) const {
+    return std::runtime_error(where_ + ": " + std::string(key) + " is not " + std::string(wanted));
   }
 
   const toml::table& table_;
@@ -198,6 +213,8 @@ void check(const Config& config) {
     check_name(remote.name);
     require(remote::is_server(remote.endpoint), "the endpoint '" + remote.endpoint + "' of region " + remote.name +
                                                     " is not http:// or https:// and a host");
+    require(remote.ca_file.empty() || ::access(remote.ca_file.c_str(), R_OK) == 0,
+            "the ca_file '" + remote.ca_file + "' of region " + remote.name + " cannot be read");
     for (const auto& key : remote.keys) {
       require(is_account(key.account),
               "the account '" + key.account + "' of a key of region " + remote.name + " is not 12 digits");
