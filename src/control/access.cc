@@ -12,7 +12,7 @@ void authorise(const Principal& principal, std::string_view service, std::string
     throw base::ApiError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403);
   }
   throw base::ApiError(
-      service == "ebs" || service == "kms" ? "AccessDeniedException" : "AccessDenied",
+      service == "ebs" || service == "kms" || service == "rbin" ? "AccessDeniedException" : "AccessDenied",
       "User: " + principal.arn + " is not authorized to perform: " + std::string(service) + ":" + std::string(action),
       403);
 }

@@ -5,6 +5,7 @@
 
 #include "base/api_error.h"
 #include "catalog/instances.h"
+#include "control/allowed_images.h"
 #include "control/image_visibility.h"
 #include "control/images.h"
 
@@ -130,15 +131,21 @@ ImageBatch describe_image_batch(Region& region, const Principal& caller, const I
     if (images.empty()) return batch;
     if (!listed && images.size() == static_cast<std::size_t>(query.most)) batch.next = images.back().id;
     Surroundings around(txn, region, caller);
+    const ImageAllowance allowance(txn, region, caller.account);
+    const auto now = region.clock.now();
     if (!listed) around.read(images.front().id, images.back().id);
     for (auto& image : images) {
       if (listed) around.read(image.id, image.id);
-      const bool hidden = image.state == "disabled" && !query.include_disabled && !listed;
+      const bool deprecated = image.deprecation && *image.deprecation <= now && image.account != caller.account;
+      const bool hidden = !listed && ((image.state == "disabled" && !query.include_disabled) ||
+                                      (deprecated && !query.include_deprecated) || allowance.hides(image));
       if (hidden || !matches_owner(image, query.owners, caller) ||
           !matches_user(image, around.permissions(image.id), query.executable_users, caller)) {
         continue;
       }
-      batch.images.push_back(around.details(std::move(image)));
+      auto details = around.details(std::move(image));
+      details.allowed = allowance.fits(details.image);
+      batch.images.push_back(std::move(details));
     }
     return batch;
   });

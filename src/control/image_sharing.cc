@@ -4,6 +4,7 @@
 #include "catalog/kms_keys.h"
 #include "catalog/lifecycle.h"
 #include "catalog/snapshots.h"
+#include "control/image_lifecycle.h"
 #include "control/images.h"
 #include "control/snapshot_sharing.h"
 
@@ -78,6 +79,7 @@ void change_image(Region& region, const Principal& caller, const std::string& id
   }
   region.catalog.run_in_txn([&](catalog::Txn& txn) {
     auto image = own_image(txn, region, caller, id);
+    if (is_public(changes.shares.add)) limit_deprecation_of_public(image);
     if (changes.description) image.description = *changes.description;
     if (changes.imds_support) image.imds_support = *changes.imds_support;
     catalog::update(txn, image);

@@ -2,6 +2,7 @@
 
 #include "base/api_error.h"
 #include "base/ids.h"
+#include "control/allowed_images.h"
 #include "control/images.h"
 
 namespace kiln::control {
@@ -30,7 +31,9 @@ void refuse_unknown_images(const std::vector<std::string>& ids) {
 }
 
 bool may_see_image(catalog::Txn& txn, const Region& region, const Image& image, const Principal& caller) {
-  return image.account == caller.account || catalog::has_launch_permission(txn, region.name, image.id, caller.account);
+  if (image.account == caller.account) return true;
+  return catalog::has_launch_permission(txn, region.name, image.id, caller.account) &&
+         !ImageAllowance(txn, region, caller.account).hides(image);
 }
 
 Image visible_image(catalog::Txn& txn, const Region& region, const Principal& caller, const std::string& id) {

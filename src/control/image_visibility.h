@@ -1,5 +1,6 @@
 #pragma once
-// Who may see an image: its owner, whom it is shared with, everybody when it is public. What the callers of others are
+// Who may see an image: its owner, whom it is shared with, everybody when it is public; and then whoever of them allows
+// itself to (allowed_images.h). What the callers of others are
 // told never says whether an image that they may not see is there.
 //
 // In the caller's transaction. visible_image(), own_image() and image_for_launch() of images.h are made of these.

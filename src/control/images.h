@@ -62,6 +62,8 @@ struct DeletedSnapshot {
   std::string snapshot_id;
   std::string code;  // success skipped missing-permissions internal-error client-error
 };
+// Throws OperationNotPermitted for a protected one (image_lifecycle.h). A rule of the recycle bin may keep it, and its
+// snapshots (recycle_bin.h).
 enum class WithSnapshots { no, yes };
 std::vector<DeletedSnapshot> deregister_image(Region& region, const Principal& caller, const std::string& image_id,
                                               WithSnapshots with_snapshots);
@@ -70,7 +72,7 @@ struct ImageQuery {
   std::vector<std::string> ids = {};               // all of them at once: after and most mean nothing then
   std::vector<std::string> owners = {};            // self, amazon, aws-marketplace, 12 digits
   std::vector<std::string> executable_users = {};  // self, all, 12 digits
-  bool include_disabled = false;
+  bool include_deprecated = false, include_disabled = false;
   std::string after = {};    // an id
   std::int64_t most = 1000;  // images that are looked at
 };
@@ -78,6 +80,7 @@ struct ImageDetails {
   catalog::Image image;
   std::vector<catalog::ImageDevice> devices;  // by position
   bool is_public = false;
+  bool allowed = true;             // by what the caller's account allows itself (allowed_images.h)
   std::vector<catalog::Tag> tags;  // the caller's
 };
 struct ImageBatch {
@@ -118,6 +121,8 @@ void reset_image_permissions(Region& region, const Principal& caller, const std:
 // The caller is one whom the image is shared with, and gives that back.
 void cancel_image_permission(Region& region, const Principal& caller, const std::string& id);
 
+// In a transaction: what was kept of a deregistered one besides its row, which instances may still name.
+void forget_image(catalog::Txn& txn, const Region& region, const std::string& image_id);
 // In the commit of one of its snapshots: available when that was the last one.
 void image_got_snapshot(catalog::Txn& txn, const Region& region, const std::string& image_id);
 // In a transaction: failed, with the reason that StateReason shows; nothing when it is not pending.

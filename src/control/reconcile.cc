@@ -20,6 +20,7 @@
 #include "control/key_domains.h"
 #include "control/kms_keys.h"
 #include "control/metadata.h"
+#include "control/recycle_bin.h"
 #include "control/snapshot_writes.h"
 
 namespace kiln::control {
@@ -240,6 +241,7 @@ void Reconciler::pass() {
     guarded(region, "forgetting client tokens", [&] { forget_client_tokens(region); });
     guarded(region, "destroying keys", [&] { destroy_due_keys(region); });
     guarded(region, "forgetting keys", [&] { forget_lost_domains(region); });
+    guarded(region, "emptying the recycle bin", [&] { empty_recycle_bin(region); });
     guarded(region, "overdue snapshots", [&] { end_overdue_snapshots(region, region.clock.monotonic()); });
     if (!seen[i]) continue;
     guarded(region, "reconciling", [&] {

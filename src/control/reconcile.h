@@ -10,6 +10,7 @@
 //   snapshot that a client began to write, overdue   made an error, its blocks removed (snapshot_writes.h)
 //   guest that has booted, of a young image          what it read is noted (boot_traces.h)
 //   key whose time of waiting for deletion is over   destroyed (kms_keys.h)
+//   what was in the recycle bin for its time          removed for good (recycle_bin.h)
 //   client token a day old                           forgotten, once an hour
 //
 // Owned by the daemon. It changes instances only through jobs of theirs, and looks only at those that no open job works

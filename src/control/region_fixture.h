@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -54,6 +55,18 @@
 
 namespace kiln::control {
 
+// The system's time, of which only the wall clock moves ahead when told.
+class MovableClock final : public base::Clock {
+ public:
+  base::Micros now() override { return system_.now() + ahead_; }
+  base::Micros monotonic() override { return system_.monotonic(); }
+  void advance(base::Micros by) { ahead_ += by; }
+
+ private:
+  base::SystemClock system_;
+  std::atomic<base::Micros> ahead_ = 0;
+};
+
 class RegionFixture {
  public:
   using KillPoint = std::function<void(const std::string&)>;
@@ -86,6 +99,7 @@ class RegionFixture {
   Region& neighbour(const std::string& name) { return regions_->at(name); }
   Regions& regions() { return *regions_; }
   hypervisor::FakeHost& host() { return host_; }
+  MovableClock& clock() { return clock_; }
   jobs::Runner& runner() { return *runner_; }
   const base::Path& directory() const { return directory_; }
 
@@ -300,7 +314,7 @@ class RegionFixture {
 
   const Options options_;
   base::Path directory_;
-  base::SystemClock clock_;
+  MovableClock clock_;
   hypervisor::FakeHost host_;
   std::unique_ptr<blocks::Store> served_store_;
   std::unique_ptr<LocalDiskServers> disk_servers_;

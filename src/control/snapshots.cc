@@ -14,6 +14,8 @@
 #include "control/cuts.h"
 #include "control/images.h"
 #include "control/key_domains.h"
+#include "control/recycle_bin.h"
+#include "control/snapshot_locks.h"
 #include "control/snapshot_recoding.h"
 #include "control/snapshot_sharing.h"
 #include "control/snapshot_writes.h"
@@ -244,7 +246,10 @@ void delete_snapshot(Region& region, const Principal& caller, const std::string&
       throw ApiError("InvalidSnapshot.InUse",
                      "The snapshot " + snapshot_id + " is currently in use by " + users.front().id);
     }
-    delete_snapshot_rows(txn, region, snapshot);
+    if (is_locked(txn, region, snapshot)) {
+      throw ApiError("OperationNotPermitted", "The snapshot " + snapshot_id + " is locked and cannot be deleted.");
+    }
+    if (!recycle_snapshot(txn, region, snapshot)) delete_snapshot_rows(txn, region, snapshot);
   });
   region.jobs.wake();  // what a client was still writing goes
 }

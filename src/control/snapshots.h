@@ -29,7 +29,9 @@ struct NewSnapshot {
 };
 catalog::Snapshot create_snapshot(Region& region, const Principal& caller, const NewSnapshot& what);
 
-// Throws InvalidSnapshot.InUse while a registered image names it. Its bytes go with the next garbage collection.
+// Throws InvalidSnapshot.InUse while a registered image names it, OperationNotPermitted while it is locked
+// (snapshot_locks.h). A rule of the recycle bin may keep it (recycle_bin.h). Its bytes go with the next garbage
+// collection.
 void delete_snapshot(Region& region, const Principal& caller, const std::string& snapshot_id);
 // The same in a transaction that the caller holds; the row has been read in it.
 void delete_snapshot_rows(catalog::Txn& txn, Region& region, const catalog::Snapshot& snapshot);

@@ -104,14 +104,14 @@ const Operation* Dispatch::identify(Incoming& incoming) const {
   }
   incoming.dialect = incoming.service->dialect;
   if (bad_claim) throw refusal_of(incoming.dialect.protocol, *bad_claim);
-  if (bad_params) throw *bad_params;
   if (incoming.dialect.protocol == wire::Protocol::rest_json) return route(incoming);
+  if (bad_params) throw *bad_params;
   const auto found = operations_.find({incoming.service->name, incoming.action});
   return found == operations_.end() ? nullptr : found->second;
 }
 
 const Operation* Dispatch::route(Incoming& incoming) const {
-  incoming.params = wire::Params::parse(incoming.http.query);
+  incoming.params = wire::Params::parse_lists(incoming.http.query);
   for (const auto table : incoming.service->tables) {
     for (const Operation& operation : table) {
       auto labels = match_route(operation.route, incoming.http.method, incoming.http.path);
@@ -187,6 +187,7 @@ http::Response Dispatch::serve(Incoming& incoming) const try {
   }
   auto reply = wire::success(incoming.dialect, incoming.action, incoming.id, exchange.content());
   if (rest) reply.status = operation->route.status;
+  if (reply.status == 204) reply.body.clear();
   std::ranges::move(exchange.headers(), std::back_inserter(reply.headers));
   return to_http(std::move(reply), incoming.id);
 } catch (const wire::SignatureError& error) {

@@ -65,7 +65,9 @@ const Service* identify_service(const std::vector<Service>& services, const http
 }
 
 wire::Dialect fallback_dialect(const http::Request& request) {
-  if (request.header("authorization").value_or("").find("/ebs/aws4_request") != std::string_view::npos) {
+  const auto authorization = request.header("authorization").value_or("");
+  if (authorization.find("/ebs/aws4_request") != std::string_view::npos ||
+      authorization.find("/rbin/aws4_request") != std::string_view::npos) {
     return {.protocol = wire::Protocol::rest_json};
   }
   if (is_json(request)) return {.protocol = wire::Protocol::json_1_1};

@@ -5,12 +5,14 @@
 #include "services/ebs/ebs.h"
 #include "services/ec2/ec2.h"
 #include "services/kms/kms.h"
+#include "services/rbin/rbin.h"
 #include "services/sts/sts.h"
 
 namespace kiln::services {
 
 const std::vector<Service>& all_services() {
-  static const std::vector<Service> services{ebs::service(), ec2::service(), kms::service(), sts::service()};
+  static const std::vector<Service> services{ebs::service(), ec2::service(), kms::service(), rbin::service(),
+                                             sts::service()};
   return services;
 }
 

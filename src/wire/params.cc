@@ -21,7 +21,7 @@ std::string decode(std::string_view text) {
 
 }  // namespace
 
-Params Params::parse(std::string_view text) {
+Params Params::parse_pairs(std::string_view text) {
   Params params;
   if (text.empty()) return params;
   if (static_cast<std::size_t>(std::count(text.begin(), text.end(), '&')) >= most_parameters) {
@@ -34,6 +34,13 @@ Params Params::parse(std::string_view text) {
     params.pairs_.emplace_back(decode(part.substr(0, equals)), decode(part.substr(equals + 1)));
   }
   std::sort(params.pairs_.begin(), params.pairs_.end());
+  return params;
+}
+
+Params Params::parse_lists(std::string_view text) { return parse_pairs(text); }
+
+Params Params::parse(std::string_view text) {
+  auto params = parse_pairs(text);
   const auto twice = std::adjacent_find(params.pairs_.begin(), params.pairs_.end(),
                                         [](const Pair& a, const Pair& b) { return a.first == b.first; });
   if (twice != params.pairs_.end()) refuse("The parameter " + twice->first + " is given more than once.");

@@ -19,6 +19,8 @@ class Params {
   Params() = default;
   // Throws ApiError (InvalidQueryParameter) when text is malformed, too much, or names a parameter twice.
   static Params parse(std::string_view text);
+  // The same of a service whose lists are a name given several times.
+  static Params parse_lists(std::string_view text);
 
   // Nothing when it is absent or empty.
   std::optional<std::string_view> find(std::string_view name) const;
@@ -30,6 +32,8 @@ class Params {
   const std::vector<Pair>& all() const { return pairs_; }
 
  private:
+  static Params parse_pairs(std::string_view text);
+
   std::vector<Pair> pairs_;
 };
 

@@ -16,20 +16,35 @@ std::optional<std::string_view> find(const RestSource& source, const Member& mem
   return found == source.labels.end() ? std::nullopt : std::optional<std::string_view>(found->second);
 }
 
+void parse(const Member& member, Kind kind, std::string_view text, void* at) {
+  if (parse_scalar(kind, text, at)) return;
+  throw base::ApiError("ValidationException",
+                       "Value '" + std::string(text) + "' at '" + std::string(member.lower) + "' is not valid.");
+}
+
+// A list in the query string is its name given several times.
+void decode_list(const RestSource& source, const Member& member, const Type& list, void* value) {
+  const std::string name(member.bound_name);
+  for (auto at = source.query.first_under(name); at != source.query.all().end() && at->first == name; ++at) {
+    parse(member, list.element().kind, at->second, list.append(value));
+  }
+}
+
 }  // namespace
 
 void decode_bound(const RestSource& source, const Type& type, void* value) {
   for (const Member& member : type.members) {
-    const auto text = find(source, member);
-    if (!text) continue;
     const Type& held = member.type();
     void* at = member.at(value);
+    if (held.kind == Kind::list && member.in == In::query) {
+      decode_list(source, member, held, at);
+      continue;
+    }
+    const auto text = find(source, member);
+    if (!text) continue;
     const bool optional = held.kind == Kind::optional;
     if (optional) at = held.append(at);
-    if (!parse_scalar(optional ? held.element().kind : held.kind, *text, at)) {
-      throw base::ApiError("ValidationException",
-                           "Value '" + std::string(*text) + "' at '" + std::string(member.lower) + "' is not valid.");
-    }
+    parse(member, optional ? held.element().kind : held.kind, *text, at);
   }
 }
 

@@ -14,6 +14,16 @@ const KNOWN = new Map<string, string>([
   ['ListSnapshotBlocks response.Blocks[].Checksum is not in the model', 'other clients ignore it; a Kiln that copies asks for nothing it has'],
   ['ListSnapshotBlocks response.DiskSizeInBytes is not in the model', 'of a disk that is no whole number of GiB, for a Kiln that copies'],
   ['ListSnapshotBlocks response.TreeChecksum is not in the model', 'what a Kiln compares its copy with'],
+  ...[
+    'CreateRule request.ExcludeResourceTags', 'CreateRule response.RuleArn', 'CreateRule response.ExcludeResourceTags', 'GetRule response.RuleArn',
+    'GetRule response.ExcludeResourceTags', 'ListRules request.ExcludeResourceTags', 'ListRules response.Rules[].RuleArn', 'LockRule response.RuleArn',
+    'LockRule response.ExcludeResourceTags', 'UnlockRule response.RuleArn', 'UnlockRule response.ExcludeResourceTags',
+    'UpdateRule request.ExcludeResourceTags', 'UpdateRule response.RuleArn', 'UpdateRule response.ExcludeResourceTags',
+  ].map((member): [string, string] => [`${member} is not in the model`, 'newer than the AWS CLI, whose model of rbin is the one at hand']),
+  ...[
+    'CreateRule response.LockEndTime', 'GetRule response.Tags', 'LockRule response.Tags', 'LockRule response.LockEndTime', 'UnlockRule response.Tags',
+    'UpdateRule response.Tags', 'UpdateRule response.LockConfiguration',
+  ].map((member): [string, string] => [`${member} is not in the model`, 'one shape serves all operations on a rule, and it is not set there']),
   ['ModifyInstanceAttribute request.UserData.Value is not of kind text', 'stays in the base64 in which blobs travel'],
 ]);
 

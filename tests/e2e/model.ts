@@ -3,6 +3,8 @@ import * as ebs from '@aws-sdk/client-ebs';
 import * as ec2 from '@aws-sdk/client-ec2';
 import * as kms from '@aws-sdk/client-kms';
 import * as sts from '@aws-sdk/client-sts';
+import * as fs from 'node:fs';
+import * as zlib from 'node:zlib';
 
 import { kilnOutput } from './region.ts';
 
@@ -13,7 +15,7 @@ export interface Shape {
   members?: { query: string; xml: string; shape: Shape }[];
 }
 export interface Served {
-  service: 'ebs' | 'ec2' | 'kms' | 'sts';
+  service: 'ebs' | 'ec2' | 'kms' | 'rbin' | 'sts';
   operation: string;
   request: Shape;
   response: Shape;
@@ -51,4 +53,34 @@ export const ec2QueryName: NameOf = (member, traits) =>
   (typeof traits === 'object' && traits.ec2QueryName) || capital(xmlName(member, traits));
 
 // The model of a service: one entry for each of its operations and shapes, by name and a dollar sign.
-export const modelOf = (service: Served['service']): Record<string, Model> => ({ ebs, ec2, kms, sts })[service] as never;
+export const modelOf = (service: Served['service']): Record<string, Model> =>
+  service === 'rbin' ? modelOfCli('rbin/2021-06-15') : (({ ebs, ec2, kms, sts })[service] as never);
+
+// Of a service whose client for JavaScript has no model that could be read: that which the AWS CLI has, in the same form.
+const CLI = ['/usr/lib/python3/dist-packages/awscli/botocore/data', '/usr/lib/python3/dist-packages/botocore/data'];
+const KINDS: Record<string, number> = { string: 0, integer: 1, long: 1, double: 1, float: 1, boolean: 2, timestamp: 4, blob: 21 };
+const models = new Map<string, Record<string, Model>>();
+
+function modelOfCli(name: string): Record<string, Model> {
+  const known = models.get(name);
+  if (known) return known;
+  const file = CLI.flatMap((root) => [`${root}/${name}/service-2.json`, `${root}/${name}/service-2.json.gz`]).find((each) => fs.existsSync(each));
+  if (!file) throw new Error(`the AWS CLI has no model of ${name}`);
+  const bytes = fs.readFileSync(file);
+  const read = JSON.parse((file.endsWith('.gz') ? zlib.gunzipSync(bytes) : bytes).toString());
+  const shape = (of: string): Model => {
+    const { type, members, member } = read.shapes[of];
+    if (type === 'structure') {
+      const names = Object.keys(members);
+      return [3, 'cli', of, 0, names, names.map((each) => () => shape(members[each].shape))];
+    }
+    return type === 'list' ? [1, 'cli', of, 0, () => shape(member.shape)] : (KINDS[type] ?? 0);
+  };
+  const model: Record<string, Model> = {};
+  const empty = [3, 'cli', 'Unit', 0, [], []];
+  for (const [operation, { input, output }] of Object.entries<any>(read.operations)) {
+    model[`${operation}$`] = [9, 'cli', operation, 0, input ? () => shape(input.shape) : empty, output ? () => shape(output.shape) : empty];
+  }
+  models.set(name, model);
+  return model;
+}

@@ -182,6 +182,7 @@ DescribeImagesResponse describe_images(Call& call, const DescribeImagesRequest& 
   control::ImageQuery query{.ids = request.image_id,
                             .owners = request.owner,
                             .executable_users = request.executable_by,
+                            .include_deprecated = request.include_deprecated.value_or(false),
                             .include_disabled = request.include_disabled.value_or(false),
                             .after = page_start(wanted)};
   // One more than the page shows that there is another one.

@@ -102,7 +102,7 @@ ImageAttribute describe_image_attribute(Call& call, const DescribeImageAttribute
   } else if (name == "productcodes") {
     shape.product_codes.emplace();
   } else if (name == "deregistrationprotection") {
-    shape.deregistration_protection = value("disabled");
+    shape.deregistration_protection = value(deregistration_protection_of(image));
   } else if (name == "blockdevicemapping") {
     // As on AWS, where the attribute is deprecated: the mapping is in DescribeImages.
     throw ApiError("AuthFailure", "Unauthorized attempt to access restricted resource");

@@ -108,6 +108,10 @@ std::vector<LaunchPermission> to_shape(const std::vector<catalog::LaunchPermissi
   return shapes;
 }
 
+std::string deregistration_protection_of(const catalog::Image& image) {
+  return image.deregistration_protection.empty() ? "disabled" : "enabled-" + image.deregistration_protection;
+}
+
 Image to_shape(const control::ImageDetails& details) {
   const auto& row = details.image;
   const bool windows = row.platform == "windows";
@@ -136,6 +140,9 @@ Image to_shape(const control::ImageDetails& details) {
               .source_image_region = if_any(row.source_image_region)};
   if (windows) shape.platform = "windows";
   if (!row.state_reason_code.empty()) shape.state_reason = StateReason{row.state_reason_code, row.state_reason_message};
+  if (row.deprecation) shape.deprecation_time = base::to_iso8601(*row.deprecation);
+  shape.deregistration_protection = deregistration_protection_of(row);
+  shape.image_allowed = details.allowed;
   if (row.last_launched) shape.last_launched_time = base::to_iso8601(*row.last_launched);
   return shape;
 }

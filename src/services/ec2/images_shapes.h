@@ -26,7 +26,8 @@ struct Image {
   std::optional<std::string> sriov_net_support, boot_mode, tpm_support, imds_support;
   std::optional<StateReason> state_reason;
   std::vector<Tag> tag_set;
-  std::optional<std::string> source_instance_id, source_image_id, source_image_region, last_launched_time;
+  std::optional<std::string> source_instance_id, source_image_id, source_image_region, last_launched_time,
+      deprecation_time;
   std::string deregistration_protection = "disabled";
   bool image_allowed = true, free_tier_eligible = false;
 };
@@ -43,6 +44,8 @@ struct LaunchPermissionModifications {
   std::vector<LaunchPermission> add, remove;
 };
 
+// disabled, enabled-with-cooldown, enabled-without-cooldown
+std::string deregistration_protection_of(const catalog::Image& image);
 Image to_shape(const control::ImageDetails& details);
 std::vector<BlockDeviceMapping> to_shape(const std::vector<catalog::ImageDevice>& devices);
 std::vector<LaunchPermission> to_shape(const std::vector<catalog::LaunchPermission>& permissions);
@@ -57,7 +60,8 @@ KILN_WIRE(kiln::services::ec2::Image, image_id, image_location, image_state, ima
           architecture, image_type, platform, platform_details, usage_operation, name, description, root_device_type,
           root_device_name, block_device_mapping, virtualization_type, hypervisor, ena_support, sriov_net_support,
           boot_mode, tpm_support, imds_support, state_reason, tag_set, source_instance_id, source_image_id,
-          source_image_region, last_launched_time, deregistration_protection, image_allowed, free_tier_eligible)
+          source_image_region, last_launched_time, deprecation_time, deregistration_protection, image_allowed,
+          free_tier_eligible)
 KILN_WIRE(kiln::services::ec2::AttributeValue, value)
 KILN_WIRE(kiln::services::ec2::LaunchPermission, user_id, group, organization_arn, organizational_unit_arn)
 KILN_WIRE(kiln::services::ec2::LaunchPermissionModifications, add, remove)
