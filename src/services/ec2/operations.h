@@ -11,6 +11,7 @@ std::span<const Operation> console_operations();
 std::span<const Operation> ebs_encryption_operations();
 std::span<const Operation> group_operations();
 std::span<const Operation> image_lifecycle_operations();
+std::span<const Operation> image_lineage_operations();
 std::span<const Operation> image_operations();
 std::span<const Operation> instance_operations();
 std::span<const Operation> instance_status_operations();
