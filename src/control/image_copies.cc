@@ -5,6 +5,7 @@
 #include "base/api_error.h"
 #include "base/ids.h"
 #include "catalog/boot_touches.h"
+#include "control/image_lifecycle.h"
 #include "control/images.h"
 #include "control/snapshot_copies.h"
 #include "control/snapshot_sharing.h"
@@ -79,6 +80,7 @@ Image image_row(const Region& region, const Principal& caller, const NewImageCop
   row.source_instance_id.clear();
   row.deregistered.reset();
   row.last_launched.reset();
+  clear_lifecycle(row);
   row.created = region.clock.now();
   return row;
 }

@@ -96,6 +96,12 @@ void unprotect_image(Region& region, const Principal& caller, const std::string&
   });
 }
 
+void clear_lifecycle(Image& image) {
+  image.deprecation.reset();
+  image.deregistration_protection.clear();
+  image.protected_until.reset();
+}
+
 void check_not_protected(const Image& image, Micros now) {
   if (!image.deregistration_protection.empty()) {
     throw ApiError(

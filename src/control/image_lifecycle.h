@@ -30,6 +30,8 @@ enum class Cooldown { no, yes };
 void protect_image(Region& region, const Principal& caller, const std::string& id, Cooldown cooldown);
 // With cooldown it stays protected for a day.
 void unprotect_image(Region& region, const Principal& caller, const std::string& id);
+// For a row that begins as another image's: what was decided about that one says nothing of the new one.
+void clear_lifecycle(catalog::Image& image);
 // Throws OperationNotPermitted.
 void check_not_protected(const catalog::Image& image, base::Micros now);
 

@@ -4,6 +4,7 @@
 
 #include "control/allowed_images.h"
 #include "control/image_copies.h"
+#include "control/launch.h"
 #include "control/public_access.h"
 #include "control/region_fixture.h"
 
@@ -102,6 +103,23 @@ TEST_F(ImageLifecycle, a_protected_one_is_deregistered_only_after_its_cooldown) 
   EXPECT_EQ(deregister(), "OperationNotPermitted");
   world_.clock().advance(base::seconds(61));
   EXPECT_EQ(deregister(), "no error");
+}
+
+TEST_F(ImageLifecycle, a_copy_begins_a_life_of_its_own) {
+  protect_image(region(), world_.alice, id_, Cooldown::yes);
+  deprecate_image(region(), world_.alice, id_, region().clock.now() + day);
+  const auto copy =
+      copy_image(region(), world_.alice, {.source_region = "us-east-1", .source_image_id = id_, .name = "copy"});
+  const auto launched = kiln::control::launch(region(), world_.alice, {.image_id = id_, .instance_type = "t3.micro"});
+  ASSERT_TRUE(world_.settle());
+  const auto made = create_image(region(), world_.alice, {.instance_id = launched.instance_ids.at(0), .name = "made"});
+  ASSERT_TRUE(world_.settle());
+  for (const auto& id : {copy.id, made.id}) {
+    const auto row = describe_images(region(), world_.alice, {.ids = {id}}).at(0).image;
+    EXPECT_EQ(row.state, "available");
+    EXPECT_FALSE(row.deprecation);
+    EXPECT_EQ(refusal_of([&] { deregister_image(region(), world_.alice, id, WithSnapshots::no); }), "no error");
+  }
 }
 
 TEST_F(ImageLifecycle, block_public_access_stops_new_sharing_with_all) {

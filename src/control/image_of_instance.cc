@@ -13,6 +13,7 @@
 #include "control/cuts.h"
 #include "control/guest_power.h"
 #include "control/image_devices.h"
+#include "control/image_lifecycle.h"
 #include "control/images.h"
 #include "control/instances.h"
 #include "control/snapshot_sharing.h"
@@ -125,6 +126,7 @@ Image image_row(catalog::Txn& txn, Region& region, const NewImageOfInstance& wha
   image.source_instance_id = instance.id;
   image.deregistered.reset();
   image.last_launched.reset();
+  clear_lifecycle(image);
   image.created = region.clock.now();
   return image;
 }

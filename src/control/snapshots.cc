@@ -113,12 +113,12 @@ bool matches_user(const Snapshot& snapshot, const std::vector<catalog::SnapshotP
   const auto given_to = [&](const std::string& value) {
     return std::ranges::any_of(permissions, [&](const auto& p) { return p.value == value; });
   };
-  return users.empty() || std::ranges::any_of(users, [&](const std::string& user) {
-           if (user == "all") return given_to("all");
-           const auto& account = user == "self" ? caller.account : user;
-           if (account == caller.account) return snapshot.account == account || given_to(account);
-           return snapshot.account == caller.account && given_to(account);
-         });
+  return std::ranges::any_of(users, [&](const std::string& user) {
+    if (user == "all") return given_to("all");
+    const auto& account = user == "self" ? caller.account : user;
+    if (account == caller.account) return snapshot.account == account || given_to(account);
+    return snapshot.account == caller.account && given_to(account);
+  });
 }
 
 void check_account_or(const std::vector<std::string>& names, std::initializer_list<std::string_view> words) {
@@ -260,8 +260,9 @@ std::vector<SnapshotDetails> describe_snapshots(Region& region, const Principal&
   return catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
     auto rows = asked_for(txn, region, caller, query);
     std::erase_if(rows, [&](const Snapshot& row) {
-      return !matches_owner(row, query.owners, caller) ||
-             !matches_user(row, catalog::snapshot_permissions(txn, region.name, row.id), query.restorable_by, caller);
+      if (!matches_owner(row, query.owners, caller)) return true;
+      if (query.restorable_by.empty()) return false;
+      return !matches_user(row, catalog::snapshot_permissions(txn, region.name, row.id), query.restorable_by, caller);
     });
     std::map<std::string, std::vector<catalog::Tag>> tags;
     for (auto& tag : all_tags(txn, region, caller.account)) tags[tag.resource_id].push_back(std::move(tag));
