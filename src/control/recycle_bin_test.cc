@@ -79,6 +79,11 @@ TEST_F(RecycleBin, a_restored_image_is_what_it_was_and_needs_its_snapshots_and_i
             "InvalidAMIID.NotFound");
   EXPECT_EQ(refusal_of([&] { delete_snapshot(region(), world_.alice, base_.snapshot_id); }),
             "InvalidSnapshot.NotFound");
+  EXPECT_EQ(refusal_of([&] {
+              create_tags(region(), account(), {base_.image_id}, {{"b", "2"}});
+            }),
+            "InvalidAMIID.NotFound");
+  EXPECT_EQ(refusal_of([&] { delete_tags(region(), account(), {base_.snapshot_id}, {}); }), "InvalidSnapshot.NotFound");
   EXPECT_EQ(images_in_bin(region(), world_.alice, {}).at(0).row.id, base_.image_id);
   EXPECT_TRUE(images_in_bin(region(), world_.bob, {}).empty());
   EXPECT_EQ(refusal_of([&] { restore_image(region(), world_.bob, base_.image_id); }), "InvalidAMIID.NotFound");

@@ -6,7 +6,7 @@
 #include "base/api_error.h"
 #include "base/ids.h"
 #include "catalog/images.h"
-#include "catalog/sharing.h"
+#include "control/snapshot_sharing.h"
 
 namespace kiln::control {
 namespace {
@@ -55,17 +55,22 @@ void check_tags(const std::map<std::string, std::string>& tags) {
   }
 }
 
-// Own resources, and images and snapshots that others share: AWS lets an account label what it can see.
+// Own resources, and images and snapshots that others share: AWS lets an account label what it can see. One that was
+// deregistered, or is in the recycle bin, has a row and is not there.
 bool is_visible(catalog::Txn& txn, const Region& region, const std::string& account, const Kind& kind,
                 const std::string& id) {
-  const std::string table(kind.table);
-  if (!txn.query("SELECT 1 FROM " + table + " WHERE region = $1 AND id = $2 AND account = $3",
-                 {region.name, id, account})
-           .empty()) {
-    return true;
+  if (kind.type == "image") {
+    const auto image = catalog::find_image(txn, region.name, id);
+    if (!image || image->state == "deregistered") return false;
+    return image->account == account || catalog::has_launch_permission(txn, region.name, id, account);
   }
-  if (kind.type == "image") return catalog::has_launch_permission(txn, region.name, id, account);
-  return kind.type == "snapshot" && catalog::has_snapshot_permission(txn, region.name, id, account);
+  if (kind.type == "snapshot") {
+    const auto snapshot = catalog::find_snapshot(txn, region.name, id);
+    return snapshot && may_read_snapshot(txn, region, account, *snapshot);
+  }
+  return !txn.query("SELECT 1 FROM " + std::string(kind.table) + " WHERE region = $1 AND id = $2 AND account = $3",
+                    {region.name, id, account})
+              .empty();
 }
 
 const Kind& checked_kind(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id) {
