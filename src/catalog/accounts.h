@@ -15,9 +15,11 @@ struct AccessKey {
   std::string id;  // AKIA...
   std::string secret;
   std::string account;
-  std::string principal;  // arn:aws:iam::123456789012:root
+  std::string principal;  // arn:aws:iam::123456789012:root; of a user's, its ARN when the key was made
   bool active = true;
   base::Micros created = 0;
+  std::string user_id = {};  // of a user's key; empty: the root user's
+  bool sealed = false;       // secret is not the secret but what it is sealed in (control/sealed_secrets.h)
 };
 
 std::optional<Account> find_account(Txn& txn, const std::string& id);
@@ -27,4 +29,4 @@ std::vector<AccessKey> access_keys_of(Txn& txn, const std::string& account);
 }  // namespace kiln::catalog
 
 KILN_ROW(kiln::catalog::Account, "account", 1, id, name, created)
-KILN_ROW(kiln::catalog::AccessKey, "access_key", 1, id, secret, account, principal, active, created)
+KILN_ROW(kiln::catalog::AccessKey, "access_key", 1, id, secret, account, principal, active, created, user_id, sealed)

@@ -6,6 +6,7 @@
 #include "catalog/blocks.h"
 #include "catalog/boot_touches.h"
 #include "catalog/client_tokens.h"
+#include "catalog/iam.h"
 #include "catalog/images.h"
 #include "catalog/instances.h"
 #include "catalog/jobs.h"
@@ -77,7 +78,8 @@ using EveryRow =
     Rows<Account, AccessKey, BootTouches, Root, Pack, Session, Epoch, ClientToken, Image, ImageDevice, LaunchPermission,
          Instance, InstanceGroup, Job, KeyPair, Vpc, Subnet, SecurityGroup, SecurityGroupRule, Snapshot,
          StartedSnapshot, Tag, Volume, Attachment, KmsKey, KmsAlias, KmsTag, KeyDomain, EbsDefaults, SnapshotPermission,
-         SnapshotLock, SharingSettings, Recycled, RecycleRule, RecycleRuleTag, AccountMembership>;
+         SnapshotLock, SharingSettings, Recycled, RecycleRule, RecycleRuleTag, AccountMembership, IamIdentity,
+         IamMember, IamPolicy, IamPolicyVersion, IamAttachment, IamInlinePolicy, IamTag>;
 
 TEST(Table, every_struct_is_its_table_and_every_table_has_a_struct) {
   TempCatalog catalog;
