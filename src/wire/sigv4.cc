@@ -213,11 +213,14 @@ std::optional<Claim> read_claim(const SignedParts& request) {
   return claim;
 }
 
+std::string session_token(const SignedParts& request) {
+  const auto sent = std::string(header(request.headers, "x-amz-security-token").value_or(""));
+  return sent.empty() ? parameter(request.query, "X-Amz-Security-Token").value_or("") : sent;
+}
+
 std::optional<std::string> verify(const SignedParts& request, const Claim& claim, const Verification& with) {
   check_time(claim, with.now);
-  const bool has_token = header(request.headers, "x-amz-security-token").value_or("") != "" ||
-                         parameter(request.query, "X-Amz-Security-Token").value_or("") != "";
-  if (has_token) {
+  if (session_token(request).empty() == with.temporary) {
     throw SignatureError(Why::session_token, "The security token included in the request is invalid.");
   }
   const std::string digest = digest_to_check(request, claim, with);

@@ -39,7 +39,7 @@ class SignatureError : public std::runtime_error {
     expired,        // older than the clock skew, or than a presigned request's own lifetime
     not_yet,        // from the future
     wrong_scope,    // the credential's date is not the request's
-    session_token,  // keys here have no session; a token belongs to some other cloud
+    session_token,  // a token with keys that have none, or none with keys that need one
     unsigned_body,  // UNSIGNED-PAYLOAD where the operation does not allow it, or the header is not signed
     mismatch,       // computed and given signature differ
   };
@@ -63,12 +63,16 @@ struct Claim {
 // Nothing when the request is not signed at all. Throws SignatureError.
 std::optional<Claim> read_claim(const SignedParts& request);
 
+// The session token that came with the request; empty without.
+std::string session_token(const SignedParts& request);
+
 struct Verification {
   std::string_view secret;
   base::Micros now = 0;
   // SHA-256 of the body, in hex; nothing when it is streamed and not known yet.
   std::optional<std::string> body_digest;
   bool allow_unsigned_body = false;  // said in a header, or by the signature alone
+  bool temporary = false;            // the keys have a session token, whose content the caller checks
 };
 
 // What was proved of the body when it is not known yet: the digest that the client signed (the receiver must compare),
