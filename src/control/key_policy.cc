@@ -4,6 +4,16 @@
 #include "policy/evaluate.h"
 
 namespace kiln::control {
+namespace {
+
+// Stands for the policies of a caller that allowed the use already.
+const policy::Document& allow_all() {
+  static const policy::Document document =
+      *policy::parse(R"({"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}})", policy::identity_policy);
+  return document;
+}
+
+}  // namespace
 
 bool policy_allows(const std::string& policy, const KeyUse& use) {
   const auto document = policy::parse(policy, policy::key_policy);
@@ -16,9 +26,15 @@ bool policy_allows(const std::string& policy, const KeyUse& use) {
                           .action = use.action,
                           .resource = "*",
                           .context = {}};
+  policy::Policies policies;
+  if (use.principal != nullptr && !use.principal->is_root()) {
+    request.caller.arn = use.principal->arn;
+    request.caller.role_arn = use.principal->role_arn;
+    request.caller.is_root = false;
+    policies.identity = {{.name = "identity", .document = &allow_all()}};
+  }
   request.context.set("kms:CallerAccount", use.account);
   if (!use.via_service.empty()) request.context.set("kms:ViaService", use.via_service);
-  policy::Policies policies;
   policies.resource = policy::NamedPolicy{.name = "key policy", .document = &*document};
   policies.resource_decides = true;
   return policy::evaluate(request, policies).allowed();

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "control/principal.h"
+
 namespace kiln::control {
 
 // What asks for the use of a key.
@@ -11,6 +13,8 @@ struct KeyUse {
   std::string account;
   std::string action;       // kms:Decrypt
   std::string via_service;  // ec2.us-east-1.amazonaws.com when EC2 asks on the account's behalf; empty
+  // Who of the account asks, whose own policies allow it; null: the account itself.
+  const Principal* principal = nullptr;
 };
 
 // A text that is no policy allows nothing.

@@ -33,7 +33,7 @@ catalog::KmsKey target(Txn& txn, const Region& region, const Principal& caller, 
   if (name.starts_with("alias/") || name.find(":alias/") != std::string::npos) {
     throw ApiError("ValidationException", "Aliases must refer to keys. Not aliases");
   }
-  auto key = find_key(txn, region, {.account = caller.account}, name, action);
+  auto key = find_key(txn, region, {.account = caller.account, .principal = &caller}, name, action);
   if (key.account != caller.account) {
     throw ApiError("AccessDeniedException",
                    "User: " + caller.arn + " is not authorized to perform: " + action + " on resource: " + key.arn());
@@ -94,7 +94,8 @@ std::vector<KmsAlias> key_aliases(Region& region, const Principal& caller, const
   return catalog::in_read(region.catalog, [&](Txn& txn) {
     auto aliases = catalog::kms_aliases_of(txn, region.name, caller.account);
     if (!key_name.empty()) {
-      const auto key = find_key(txn, region, {.account = caller.account}, key_name, "kms:ListAliases");
+      const auto key =
+          find_key(txn, region, {.account = caller.account, .principal = &caller}, key_name, "kms:ListAliases");
       std::erase_if(aliases, [&](const KmsAlias& alias) { return alias.key_id != key.id; });
     }
     return aliases;

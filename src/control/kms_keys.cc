@@ -70,7 +70,7 @@ std::optional<KmsKey> look_up(Txn& txn, const Region& region, const KeyName& nam
 KmsKey change_key(Region& region, const Principal& caller, const std::string& name, const std::string& action,
                   const std::function<void(KmsKey&)>& change) {
   return catalog::in_txn(region.catalog, [&](Txn& txn) {
-    auto key = find_key(txn, region, {.account = caller.account}, name, action);
+    auto key = find_key(txn, region, {.account = caller.account, .principal = &caller}, name, action);
     change(key);
     catalog::update(txn, key);
     return key;
@@ -168,11 +168,12 @@ KmsKey find_key(Txn& txn, const Region& region, const KeyCaller& caller, const s
   }
   const KeyUse use{.account = caller.account,
                    .action = action,
-                   .via_service = caller.through_ec2 ? "ec2." + region.name + ".amazonaws.com" : ""};
+                   .via_service = caller.through_ec2 ? "ec2." + region.name + ".amazonaws.com" : "",
+                   .principal = caller.principal};
+  const auto who = caller.principal != nullptr ? caller.principal->arn : "arn:aws:iam::" + caller.account + ":root";
   // Of another account's, whether there is such a key is not told either.
   if (!key || !policy_allows(key->policy, use)) {
-    throw ApiError("AccessDeniedException", "User: arn:aws:iam::" + caller.account +
-                                                ":root is not authorized to perform: " + action +
+    throw ApiError("AccessDeniedException", "User: " + who + " is not authorized to perform: " + action +
                                                 " on resource: " + (key ? key->arn() : wanted.arn) +
                                                 " because no resource-based policy allows the " + action + " action");
   }

@@ -26,6 +26,8 @@ inline constexpr const char* ebs_alias = "alias/aws/ebs";
 struct KeyCaller {
   std::string account;
   bool through_ec2 = false;
+  // Whom the key's policy may name; its own policies allowed the use before (services/kms/asked.cc). Null: the account.
+  const Principal* principal = nullptr;
 };
 
 // What a user may call a key: its id, its ARN, an alias, an alias's ARN. Throws NotFoundException for what is no key of

@@ -13,7 +13,7 @@ constexpr std::size_t most_tags = 50;
 
 catalog::KmsKey key_to_tag(Txn& txn, const Region& region, const Principal& caller, const std::string& name,
                            const std::string& action) {
-  auto key = find_key(txn, region, {.account = caller.account}, name, action);
+  auto key = find_key(txn, region, {.account = caller.account, .principal = &caller}, name, action);
   if (key.state == "PendingDeletion") {
     throw ApiError("KMSInvalidStateException", key.arn() + " is pending deletion.");
   }
@@ -58,7 +58,8 @@ void untag_key(Region& region, const Principal& caller, const std::string& name,
 
 std::vector<catalog::KmsTag> key_tags(Region& region, const Principal& caller, const std::string& name) {
   return catalog::in_read(region.catalog, [&](Txn& txn) {
-    const auto key = find_key(txn, region, {.account = caller.account}, name, "kms:ListResourceTags");
+    const auto key =
+        find_key(txn, region, {.account = caller.account, .principal = &caller}, name, "kms:ListResourceTags");
     return catalog::kms_tags_of(txn, region.name, key.id);
   });
 }

@@ -22,7 +22,7 @@ class NeighbourRegion final : public SourceRegion {
   NeighbourRegion(Region& region, Principal caller) : region_(region), caller_(std::move(caller)) {}
 
   SourceImage image(const std::string& image_id) override {
-    authorise(caller_, "ec2", "DescribeImages");
+    authorise(region_, caller_, {{.action = "ec2:DescribeImages"}});
     return guarded([&] {
       return catalog::in_read(region_.catalog, [&](catalog::Txn& txn) {
         SourceImage found{.image = visible_image(txn, region_, caller_, image_id),
@@ -35,7 +35,7 @@ class NeighbourRegion final : public SourceRegion {
   }
 
   SourceSnapshot snapshot(const std::string& snapshot_id) override {
-    authorise(caller_, "ec2", "DescribeSnapshots");
+    authorise(region_, caller_, {{.action = "ec2:DescribeSnapshots"}});
     return guarded([&] {
       const auto row = catalog::in_read(region_.catalog, [&](catalog::Txn& txn) {
         return readable_snapshot(txn, region_, caller_.account, snapshot_id);
@@ -45,7 +45,7 @@ class NeighbourRegion final : public SourceRegion {
   }
 
   SourcePage blocks(const std::string& snapshot_id, const std::string& page) override {
-    authorise(caller_, "ebs", "ListSnapshotBlocks");
+    authorise(region_, caller_, {{.action = "ebs:ListSnapshotBlocks"}});
     return guarded([&] {
       auto listed = list_blocks(region_, caller_, {.snapshot_id = snapshot_id, .page_token = page});
       SourcePage answer{.blocks = {},
@@ -61,7 +61,7 @@ class NeighbourRegion final : public SourceRegion {
 
   // What comes out of a store has been hashed.
   blocks::ChunkBytes block(const std::string& snapshot_id, const SourceBlock& block) override {
-    authorise(caller_, "ebs", "GetSnapshotBlock");
+    authorise(region_, caller_, {{.action = "ebs:GetSnapshotBlock"}});
     return guarded([&] { return read_block(region_, caller_, snapshot_id, block.index, block.token).bytes; });
   }
 

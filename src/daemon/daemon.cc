@@ -178,8 +178,8 @@ struct Daemon::Parts {
 };
 
 Daemon::Daemon(const Config& config, std::vector<base::Fd> inherited) : parts_(std::make_unique<Parts>(config)) {
-  ensure_accounts(*parts_->catalog, parts_->clock, config);
-  write_credentials(*parts_->catalog, parts_->files, config);
+  ensure_accounts(*parts_->catalog, parts_->clock, *parts_->key_store, config);
+  write_credentials(*parts_->catalog, parts_->files, *parts_->key_store, config);
   parts_->start_regions();
   parts_->operators =
       std::make_unique<services::operators::Server>(parts_->regions, operator_of(config), config.data / "kilnd.sock");

@@ -130,12 +130,18 @@ void Dispatch::authenticate_caller(Incoming& incoming, Payload payload) const {
   std::optional<std::string_view> body = incoming.http.body;
   if (incoming.http.stream != nullptr && length_of_streamed(incoming.http) > 0) body.reset();
   try {
-    auto caller = authenticate(catalog_, incoming.parts, *incoming.claim, body, payload, clock_.now());
+    auto caller = authenticate(catalog_, regions_.all().front()->key_store, incoming.parts, *incoming.claim, body,
+                               payload, clock_.now());
     incoming.principal = std::move(caller.principal);
     incoming.body_digest = std::move(caller.body_digest);
   } catch (const UnknownKey&) {
     throw refusal_of_unknown_key(protocol);
+  } catch (const ExpiredKey&) {
+    throw refusal_of_expired_key(protocol);
   }
+  incoming.principal.source_ip = incoming.http.peer_address;
+  incoming.principal.user_agent = std::string(incoming.http.header("user-agent").value_or(""));
+  incoming.principal.secure = incoming.http.secure;
 }
 
 control::Region& Dispatch::find_region(Incoming& incoming) const {
@@ -144,6 +150,22 @@ control::Region& Dispatch::find_region(Incoming& incoming) const {
   if (region == nullptr) throw refusal_of_region(incoming.dialect.protocol, incoming.claim->region);
   incoming.region = region->name;
   return *region;
+}
+
+void Dispatch::authorise(const Incoming& incoming, control::Region& region) const {
+  if (incoming.principal.is_root()) return;
+  const Service& service = *incoming.service;
+  if (service.asked == nullptr) {
+    control::authorise(region, incoming.principal, {{.action = std::string(service.name) + ":" + incoming.action}});
+    return;
+  }
+  control::authorise(region, incoming.principal,
+                     service.asked({.region = region,
+                                    .principal = incoming.principal,
+                                    .action = incoming.action,
+                                    .params = incoming.params,
+                                    .labels = incoming.labels,
+                                    .body = incoming.http.body}));
 }
 
 http::Response Dispatch::serve(Incoming& incoming) const try {
@@ -159,7 +181,7 @@ http::Response Dispatch::serve(Incoming& incoming) const try {
   if (operation == nullptr) {
     throw ApiError("InvalidAction", "The action " + incoming.action + " is not valid for this web service.");
   }
-  control::authorise(incoming.principal, incoming.service->name, incoming.action);
+  authorise(incoming, region);
   Call call{.region = region,
             .principal = incoming.principal,
             .request_id = incoming.id,

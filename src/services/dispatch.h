@@ -43,6 +43,7 @@ class Dispatch {
   const Operation* route(Incoming& incoming) const;
   void authenticate_caller(Incoming& incoming, Payload payload) const;
   control::Region& find_region(Incoming& incoming) const;
+  void authorise(const Incoming& incoming, control::Region& region) const;
 
   const control::Regions& regions_;
   catalog::Database& catalog_;

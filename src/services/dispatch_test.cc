@@ -10,6 +10,8 @@
 #include "catalog/accounts.h"
 #include "catalog/client_tokens.h"
 #include "control/region_fixture.h"
+#include "control/sessions.h"
+#include "services/authentication.h"
 #include "services/sts/sts.h"
 #include "wire/sigv4.h"
 
@@ -169,6 +171,26 @@ class DispatchTest : public ::testing::Test {
 
 const Sent describe{.body = "Action=DescribeThings&Version=2016-11-15&ThingId.1=a&ThingId.2=b"};
 const Sent who{.body = "Action=GetCallerIdentity&Version=2011-06-15", .service = "sts"};
+
+TEST_F(DispatchTest, temporary_credentials_end_by_their_time) {
+  const auto session = control::session_of_caller(world_.region(), world_.alice, 900);
+  const auto at = [&](base::Micros later) {
+    wire::HeaderList headers{{"Host", "127.0.0.1:8773"}, {"X-Amz-Security-Token", session.token}};
+    const auto now = clock_.now() + later;
+    headers = wire::sign({.method = "POST",
+                          .path = "/",
+                          .query = {},
+                          .headers = headers,
+                          .body_digest = base::sha256(std::string_view()).hex()},
+                         {.access_key = session.access_key, .secret = session.secret},
+                         {.region = "us-east-1", .service = "sts", .time = now});
+    const wire::SignedParts parts{.method = "POST", .path = "/", .query = "", .headers = headers};
+    authenticate(world_.region().catalog, world_.region().key_store, parts, *wire::read_claim(parts), "",
+                 Payload::buffered, now);
+  };
+  EXPECT_NO_THROW(at(base::seconds(890)));
+  EXPECT_THROW(at(base::seconds(901)), ExpiredKey);
+}
 
 TEST_F(DispatchTest, answers_a_signed_call) {
   const http::Response got = send(describe);

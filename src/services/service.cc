@@ -4,6 +4,7 @@
 
 #include "services/ebs/ebs.h"
 #include "services/ec2/ec2.h"
+#include "services/iam/iam.h"
 #include "services/kms/kms.h"
 #include "services/rbin/rbin.h"
 #include "services/sts/sts.h"
@@ -11,8 +12,8 @@
 namespace kiln::services {
 
 const std::vector<Service>& all_services() {
-  static const std::vector<Service> services{ebs::service(), ec2::service(), kms::service(), rbin::service(),
-                                             sts::service()};
+  static const std::vector<Service> services{ebs::service(), ec2::service(),  iam::service(),
+                                             kms::service(), rbin::service(), sts::service()};
   return services;
 }
 

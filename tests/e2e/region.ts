@@ -3,6 +3,7 @@
 // whatever way, the pipe that keeps the namespaces alive closes, and all processes in them end.
 import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { IAMClient } from '@aws-sdk/client-iam';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { STSClient } from '@aws-sdk/client-sts';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -204,6 +205,10 @@ export function ec2(account: string = ACCOUNT, options: ClientOptions = {}): EC2
 
 export function ebs(account: string = ACCOUNT, options: ClientOptions = {}): EBSClient {
   return new EBSClient(settings(account, options));
+}
+
+export function iam(account: string = ACCOUNT, options: ClientOptions = {}): IAMClient {
+  return new IAMClient(settings(account, options));
 }
 
 export function kms(account: string = ACCOUNT, options: ClientOptions = {}): KMSClient {

@@ -176,6 +176,7 @@ Service service() {
           .version = "2019-11-02",
           .dialect = {.protocol = wire::Protocol::rest_json},
           .internal_error = "InternalServerException",
+          .asked = asked,
           .tables = {operations, write_operations()}};
 }
 

@@ -1,5 +1,6 @@
 #include "services/ec2/ec2.h"
 
+#include "services/ec2/asked.h"
 #include "services/ec2/operations.h"
 
 namespace kiln::services::ec2 {
@@ -9,6 +10,7 @@ Service service() {
       .name = "ec2",
       .version = "2016-11-15",
       .dialect = {.protocol = wire::Protocol::ec2, .xml_namespace = "http://ec2.amazonaws.com/doc/2016-11-15/"},
+      .asked = asked,
       .tables = {console_operations(), ebs_encryption_operations(), group_operations(), image_lifecycle_operations(),
                  image_lineage_operations(), image_operations(), instance_operations(), instance_status_operations(),
                  instance_type_operations(), key_operations(), network_operations(), recycle_bin_operations(),

@@ -113,8 +113,8 @@ std::string text_of(std::span<const std::byte> bytes) { return std::string(base:
 EncryptResponse encrypt(Call& call, const EncryptRequest& request) {
   check_algorithm(request.encryption_algorithm);
   check_length(request.plaintext.bytes, most_plain, "plaintext");
-  auto made = control::encrypt(call.region, {.account = call.principal.account}, request.key_id,
-                               base::as_bytes(request.plaintext.bytes), request.encryption_context);
+  auto made = control::encrypt(call.region, {.account = call.principal.account, .principal = &call.principal},
+                               request.key_id, base::as_bytes(request.plaintext.bytes), request.encryption_context);
   end_dry_run(request.dry_run);
   return {.ciphertext_blob = {std::move(made.ciphertext)}, .key_id = made.key.arn()};
 }
@@ -122,8 +122,8 @@ EncryptResponse encrypt(Call& call, const EncryptRequest& request) {
 DecryptResponse decrypt(Call& call, const DecryptRequest& request) {
   check_algorithm(request.encryption_algorithm);
   check_length(request.ciphertext_blob.bytes, most_ciphertext, "ciphertextBlob");
-  const auto made = control::decrypt(call.region, {.account = call.principal.account}, request.key_id,
-                                     request.ciphertext_blob.bytes, request.encryption_context);
+  const auto made = control::decrypt(call.region, {.account = call.principal.account, .principal = &call.principal},
+                                     request.key_id, request.ciphertext_blob.bytes, request.encryption_context);
   end_dry_run(request.dry_run);
   return {.key_id = made.key.arn(), .plaintext = {text_of(made.plain.bytes())}};
 }
@@ -132,7 +132,7 @@ ReEncryptResponse re_encrypt(Call& call, const ReEncryptRequest& request) {
   check_algorithm(request.source_encryption_algorithm);
   check_algorithm(request.destination_encryption_algorithm);
   check_length(request.ciphertext_blob.bytes, most_ciphertext, "ciphertextBlob");
-  const control::KeyCaller caller{.account = call.principal.account};
+  const control::KeyCaller caller{.account = call.principal.account, .principal = &call.principal};
   const auto plain = control::decrypt(call.region, caller, request.source_key_id, request.ciphertext_blob.bytes,
                                       request.source_encryption_context, "kms:ReEncryptFrom");
   auto made = control::encrypt(call.region, caller, request.destination_key_id, plain.plain.bytes(),
@@ -157,8 +157,8 @@ GenerateDataKeyResponse generate(Call& call, const GenerateDataKeyRequest& reque
                                               "1024");
   }
   const auto plain = keys::SecretBytes::random(static_cast<std::size_t>(count));
-  auto made = control::encrypt(call.region, {.account = call.principal.account}, request.key_id, plain.bytes(),
-                               request.encryption_context, action);
+  auto made = control::encrypt(call.region, {.account = call.principal.account, .principal = &call.principal},
+                               request.key_id, plain.bytes(), request.encryption_context, action);
   end_dry_run(request.dry_run);
   return {
       .ciphertext_blob = {std::move(made.ciphertext)}, .plaintext = {text_of(plain.bytes())}, .key_id = made.key.arn()};

@@ -143,8 +143,8 @@ KeyResponse create_key(Call& call, const CreateKeyRequest& request) {
 }
 
 KeyResponse describe_key(Call& call, const DescribeKeyRequest& request) {
-  return {
-      to_shape(control::find_key(call.region, {.account = call.principal.account}, request.key_id, "kms:DescribeKey"))};
+  return {to_shape(control::find_key(call.region, {.account = call.principal.account, .principal = &call.principal},
+                                     request.key_id, "kms:DescribeKey"))};
 }
 
 ListKeysResponse list_keys(Call& call, const ListKeysRequest& request) {
@@ -189,8 +189,8 @@ CancelKeyDeletionResponse cancel_key_deletion(Call& call, const KeyRequest& requ
 
 // Material is never rotated; clients that keep a key as they were told to ask.
 GetKeyRotationStatusResponse get_key_rotation_status(Call& call, const KeyRequest& request) {
-  const auto row =
-      control::find_key(call.region, {.account = call.principal.account}, request.key_id, "kms:GetKeyRotationStatus");
+  const auto row = control::find_key(call.region, {.account = call.principal.account, .principal = &call.principal},
+                                     request.key_id, "kms:GetKeyRotationStatus");
   return {.key_rotation_enabled = false, .key_id = row.arn()};
 }
 

@@ -10,6 +10,7 @@ Service service() {
           .dialect = {.protocol = wire::Protocol::json_1_1},
           .target = "TrentService",
           .internal_error = "KMSInternalException",
+          .asked = asked,
           .tables = {alias_operations(), data_operations(), key_operations(), policy_operations()}};
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/api_error.h"
-#include "services/operation.h"
+#include "services/service.h"
 
 namespace kiln::services::kms {
 
@@ -16,6 +16,7 @@ std::span<const Operation> alias_operations();
 std::span<const Operation> data_operations();
 std::span<const Operation> key_operations();
 std::span<const Operation> policy_operations();
+std::vector<control::Asked> asked(const AtDoor& request);
 
 struct Tag {
   std::string tag_key, tag_value;

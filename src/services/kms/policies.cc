@@ -77,8 +77,8 @@ void check_policy_name(const std::string& name) {
 
 GetKeyPolicyResponse get_key_policy(Call& call, const GetKeyPolicyRequest& request) {
   check_policy_name(request.policy_name);
-  const auto row =
-      control::find_key(call.region, {.account = call.principal.account}, request.key_id, "kms:GetKeyPolicy");
+  const auto row = control::find_key(call.region, {.account = call.principal.account, .principal = &call.principal},
+                                     request.key_id, "kms:GetKeyPolicy");
   return {.policy = row.policy, .policy_name = request.policy_name};
 }
 
@@ -90,7 +90,8 @@ PolicyResponse put_key_policy(Call& call, const PutKeyPolicyRequest& request) {
 }
 
 ListKeyPoliciesResponse list_key_policies(Call& call, const ListKeyPoliciesRequest& request) {
-  control::find_key(call.region, {.account = call.principal.account}, request.key_id, "kms:ListKeyPolicies");
+  control::find_key(call.region, {.account = call.principal.account, .principal = &call.principal}, request.key_id,
+                    "kms:ListKeyPolicies");
   ListKeyPoliciesResponse response{.policy_names = {"default"}};
   cut_page(response.policy_names, {request.limit, request.marker, 100, 1000},
            [](const std::string& name) { return name; });

@@ -6,6 +6,7 @@
 
 #include "catalog/kms_keys.h"
 #include "control/kms_keys.h"
+#include "control/sealed_secrets.h"
 
 namespace kiln::services::operators {
 namespace {
@@ -46,7 +47,7 @@ void list_keys(const control::Region& region, const SendLine& send) {
   const auto stored = region.key_store.list();
   if (!stored) throw std::runtime_error(stored.error().message());
   for (const auto& id : *stored) {
-    if (!known.contains(id.text())) send("stray", {{"id", id.text()}});
+    if (!known.contains(id.text()) && id != control::identity_key()) send("stray", {{"id", id.text()}});
   }
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// AWS Security Token Service, version 2011-06-15: who am I. It has no region and no state.
+// AWS Security Token Service, version 2011-06-15: who am I, and temporary credentials. It has no region and no state.
 
 #include "services/service.h"
 
