@@ -6,6 +6,7 @@
 #include "base/api_error.h"
 #include "base/log.h"
 #include "catalog/iam.h"
+#include "control/aws_policies.h"
 #include "control/iam_policies.h"
 #include "control/sealed_secrets.h"
 
@@ -93,7 +94,14 @@ Permissions::Permissions(catalog::Txn& txn, const Principal& principal) : princi
   }
   if (principal.session_policies.empty()) return;
   policies_.session.emplace();
-  for (const auto& document : principal.session_policies) add(*policies_.session, "session policy", document);
+  for (const auto& each : principal.session_policies) {
+    if (!each.starts_with("arn:")) {
+      add(*policies_.session, "session policy", each);
+    } else if (catalog::find_policy(txn, identity->account, each.substr(each.rfind('/') + 1)) ||
+               find_aws_policy(each) != nullptr) {
+      add_managed(txn, *policies_.session, identity->account, each);  // one that was deleted since allows nothing
+    }
+  }
 }
 
 void Permissions::add(std::vector<policy::NamedPolicy>& to, const std::string& name, const std::string& document) {

@@ -18,9 +18,10 @@ struct Principal {
   std::string user_name = {};    // empty but of users
 
   // Of temporary credentials:
-  std::string role_arn = {};                       // of a role's session
-  std::vector<std::string> session_policies = {};  // JSON: together a limit of what the role or user may do
-  base::Micros token_issued = 0;                   // 0: these are no temporary credentials
+  std::string role_arn = {};  // of a role's session
+  // JSON, or ARNs of managed ones: together a limit of what the role or user may do.
+  std::vector<std::string> session_policies = {};
+  base::Micros token_issued = 0;  // 0: these are no temporary credentials
 
   // Of the call, for the conditions of policies:
   std::string source_ip = {}, user_agent = {};

@@ -355,6 +355,12 @@ describe('iam: temporary credentials', () => {
     await ec2(ACCOUNT, as(less)).send(new DescribeVolumesCommand({}));
     await assertRefused(ec2(ACCOUNT, as(less)).send(describeImages()), 'UnauthorizedOperation', /no session policy allows/);
 
+    const PolicyArns = ['AmazonEC2ReadOnlyAccess', 'ReadOnlyAccess', 'IAMFullAccess'].map((each) => ({ arn: `arn:aws:iam::aws:policy/${each}` }));
+    const managed = keysOfSession((await assume({ PolicyArns })).Credentials!);
+    await ec2(ACCOUNT, as(managed)).send(describeImages());
+    const only = keysOfSession((await assume({ PolicyArns: PolicyArns.slice(2) })).Credentials!);
+    await assertRefused(ec2(ACCOUNT, as(only)).send(describeImages()), 'UnauthorizedOperation', /no session policy allows/);
+    await assertRefused(assume({ PolicyArns: [{ arn: 'arn:aws:iam::aws:policy/None' }] }), 'NoSuchEntity');
     await assertRefused(assume({ DurationSeconds: 60 }), 'ValidationError');
     await assertRefused(assume({ DurationSeconds: 7200 }), 'ValidationError', /MaxSessionDuration/);
     await assertRefused(assume({ RoleSessionName: 'a b' }), 'ValidationError');
