@@ -25,10 +25,10 @@ struct SharingSettings {
   std::string image_criteria;                // JSON; empty: none
 };
 
-// An image or a snapshot in the recycle bin. Its own row stays, as deregistered or recoverable.
+// An image, a snapshot or a volume in the recycle bin. Its own row stays, as deregistered or recoverable.
 struct Recycled {
   std::string region, resource_id;
-  std::string account, resource_type;  // EC2_IMAGE, EBS_SNAPSHOT
+  std::string account, resource_type;  // EC2_IMAGE, EBS_SNAPSHOT, EBS_VOLUME
   std::string state;                   // that it had, and has again when it is restored
   base::Micros entered = 0, exits = 0;
 };

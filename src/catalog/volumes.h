@@ -9,7 +9,7 @@ struct Volume {
   std::string region, id;
   std::string account;
   std::string zone, host;
-  std::string state;  // creating available in-use deleting error
+  std::string state;  // creating available in-use deleting error; recoverable in the recycle bin
   std::int64_t size_gib = 0;
   std::string volume_type = "gp3";
   std::string snapshot_id;  // that it was made from, or empty

@@ -10,6 +10,7 @@
 #include "control/guest_power.h"
 #include "control/instance_state.h"
 #include "control/key_domains.h"
+#include "control/recycle_bin.h"
 #include "control/volumes.h"
 #include "jobs/arguments.h"
 
@@ -133,7 +134,7 @@ void let_go(catalog::Txn& txn, Region& region, const Instance& instance, bool ke
       catalog::remove(txn, *attachment);
       volume.state = "available";
       catalog::update(txn, volume);
-    } else {
+    } else if (!keep_volumes || !recycle_volume(txn, region, volume)) {
       start_delete_volume(txn, region, volume);
     }
   }

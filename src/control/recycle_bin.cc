@@ -10,6 +10,7 @@
 #include "control/recycle_rules.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
+#include "control/volumes.h"
 
 namespace kiln::control {
 namespace {
@@ -19,9 +20,11 @@ using catalog::Image;
 using catalog::Recycled;
 using catalog::Snapshot;
 using catalog::Txn;
+using catalog::Volume;
 
 constexpr const char* images_type = "EC2_IMAGE";
 constexpr const char* snapshots_type = "EBS_SNAPSHOT";
+constexpr const char* volumes_type = "EBS_VOLUME";
 constexpr const char* bin_tag = "aws:recycle-bin:resource-in-bin";
 
 bool put(Txn& txn, Region& region, const std::string& id, const std::string& account, const std::string& type,
@@ -52,6 +55,14 @@ void take_out(Txn& txn, const Region& region, const Recycled& recycled) {
 
 [[noreturn]] void unknown_snapshot(const std::string& id) {
   throw ApiError("InvalidSnapshot.NotFound", "The snapshot '" + id + "' does not exist.");
+}
+
+void unknown_volume(const std::string& id) {
+  if (!base::is_id("vol", id)) {
+    throw ApiError("InvalidParameterValue",
+                   "Value (" + id + ") for parameter volumeId is invalid. Expected: 'vol-...'.");
+  }
+  throw ApiError("InvalidVolume.NotFound", "The volume '" + id + "' does not exist.");
 }
 
 std::optional<Recycled> find(Txn& txn, const Region& region, const Principal& caller, const std::string& id) {
@@ -106,6 +117,16 @@ bool recycle_snapshot(Txn& txn, Region& region, Snapshot snapshot) {
   return true;
 }
 
+bool recycle_volume(Txn& txn, Region& region, Volume volume) {
+  if (volume.state != "available" && volume.state != "in-use") return false;
+  // It comes back as one that nobody has.
+  if (!put(txn, region, volume.id, volume.account, volumes_type, "available")) return false;
+  volume.state = "recoverable";
+  catalog::update(txn, volume);
+  txn.execute("DELETE FROM attachment WHERE region = $1 AND volume_id = $2", {region.name, volume.id});
+  return true;
+}
+
 std::vector<InBin<Image>> images_in_bin(Region& region, const Principal& caller, const std::vector<std::string>& ids) {
   return catalog::in_read(region.catalog, [&](Txn& txn) {
     std::vector<InBin<Image>> found;
@@ -125,6 +146,18 @@ std::vector<InBin<Snapshot>> snapshots_in_bin(Region& region, const Principal& c
          asked_for(txn, region, caller, snapshots_type, ids, [](const std::string& id) { unknown_snapshot(id); })) {
       auto snapshot = catalog::find_snapshot(txn, region.name, each.resource_id);
       if (snapshot) found.push_back({.row = *std::move(snapshot), .entered = each.entered, .exits = each.exits});
+    }
+    return found;
+  });
+}
+
+std::vector<InBin<Volume>> volumes_in_bin(Region& region, const Principal& caller,
+                                          const std::vector<std::string>& ids) {
+  return catalog::in_read(region.catalog, [&](Txn& txn) {
+    std::vector<InBin<Volume>> found;
+    for (const auto& each : asked_for(txn, region, caller, volumes_type, ids, unknown_volume)) {
+      auto volume = catalog::find_volume(txn, region.name, each.resource_id);
+      if (volume) found.push_back({.row = *std::move(volume), .entered = each.entered, .exits = each.exits});
     }
     return found;
   });
@@ -159,6 +192,20 @@ Snapshot restore_snapshot(Region& region, const Principal& caller, const std::st
   });
 }
 
+void restore_volume(Region& region, const Principal& caller, const std::string& id) {
+  region.catalog.run_in_txn([&](Txn& txn) {
+    const auto recycled = find(txn, region, caller, id);
+    auto volume = catalog::find_volume(txn, region.name, id);
+    if (!recycled || recycled->resource_type != volumes_type || !volume) {
+      unknown_volume(id);
+      return;
+    }
+    volume->state = recycled->state;
+    catalog::update(txn, *volume);
+    take_out(txn, region, *recycled);
+  });
+}
+
 void empty_recycle_bin(Region& region) {
   const auto now = region.clock.now();
   const auto due =
@@ -171,11 +218,14 @@ void empty_recycle_bin(Region& region) {
       catalog::remove(txn, *recycled);
       if (recycled->resource_type == images_type) {
         forget_image(txn, region, recycled->resource_id);
+      } else if (const auto volume = catalog::find_volume(txn, region.name, recycled->resource_id)) {
+        start_delete_volume(txn, region, *volume);
       } else if (const auto snapshot = catalog::find_snapshot(txn, region.name, recycled->resource_id)) {
         delete_snapshot_rows(txn, region, *snapshot);
       }
     });
     base::log_info("control", "{} has left the recycle bin for good", each.resource_id);
+    region.jobs.wake();
   }
 }
 

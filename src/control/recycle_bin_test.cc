@@ -11,6 +11,7 @@
 #include "control/snapshot_locks.h"
 #include "control/tags.h"
 #include "control/usage.h"
+#include "control/volumes.h"
 
 namespace kiln::control {
 namespace {
@@ -43,6 +44,7 @@ class RecycleBin : public testing::Test {
                          {.source_region = "us-east-1", .source_snapshot_id = base_.snapshot_id, .tags = tags})
         .snapshot.id;
   }
+  void delete_snapshot_of_base() { deregister_image(region(), world_.alice, base_.image_id, WithSnapshots::yes); }
   const std::string& account() { return world_.alice.account; }
   Region& region() { return world_.region(); }
 
@@ -125,6 +127,55 @@ TEST_F(RecycleBin, what_has_been_there_for_its_time_goes_for_good) {
   EXPECT_TRUE(images_in_bin(region(), world_.alice, {}).empty());
 }
 
+TEST_F(RecycleBin, a_deleted_volume_comes_back_with_its_bytes_and_goes_for_good_when_its_time_is_over) {
+  rule("EBS_VOLUME", 7, {{"keep", ""}});
+  const auto bytes = Fixture::pattern(1 << 20, 5);
+  const auto make = [&](const std::map<std::string, std::string>& tags) {
+    const auto id = world_.volume(world_.alice, base_.snapshot_id);
+    region().catalog.run_in_txn([&](catalog::Txn& txn) { add_tags(txn, region(), account(), id, tags); });
+    return id;
+  };
+  const auto other = make({});
+  delete_volume(region(), world_.alice, other);
+  EXPECT_TRUE(volumes_in_bin(region(), world_.alice, {}).empty());
+  const auto id = make({{"keep", "me"}});
+  world_.write(id, 0, bytes);
+  delete_volume(region(), world_.alice, id);
+  delete_snapshot_of_base();
+  collect(region(), {.grace = 0});
+  EXPECT_TRUE(describe_volumes(region(), world_.alice, {}).empty());
+  const auto unknown = "InvalidVolume.NotFound";
+  EXPECT_EQ(refusal_of([&] { describe_volumes(region(), world_.alice, {id}); }), unknown);
+  EXPECT_EQ(refusal_of([&] { delete_volume(region(), world_.alice, id); }), unknown);
+  EXPECT_EQ(refusal_of([&] { create_snapshot(region(), world_.alice, {.volume_id = id}); }), unknown);
+  EXPECT_EQ(refusal_of([&] { create_tags(region(), account(), {id}, {{"b", "2"}}); }), unknown);
+  EXPECT_EQ(refusal_of([&] { restore_volume(region(), world_.bob, id); }), unknown);
+  EXPECT_EQ(refusal_of([&] { volumes_in_bin(region(), world_.bob, {id}); }), unknown);
+  EXPECT_EQ(refusal_of([&] { restore_volume(region(), world_.alice, "x"); }), "InvalidParameterValue");
+  const auto kept = volumes_in_bin(region(), world_.alice, {id}).at(0);
+  EXPECT_EQ(kept.exits - kept.entered, 7 * day);
+
+  world_.restart();
+  restore_volume(region(), world_.alice, id);
+  const auto details = describe_volumes(region(), world_.alice, {id}).at(0);
+  EXPECT_EQ(details.volume.state, "available");
+  ASSERT_EQ(details.tags.size(), 1U);
+  EXPECT_EQ(world_.read(id, 0, 1 << 20), bytes);
+  EXPECT_EQ(refusal_of([&] { restore_volume(region(), world_.alice, id); }), unknown);
+
+  delete_volume(region(), world_.alice, id);
+  world_.clock().advance(7 * day - base::seconds(60));
+  empty_recycle_bin(region());
+  EXPECT_EQ(volumes_in_bin(region(), world_.alice, {}).size(), 1U);
+  world_.clock().advance(base::seconds(60));
+  empty_recycle_bin(region());
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(refusal_of([&] { restore_volume(region(), world_.alice, id); }), unknown);
+  EXPECT_FALSE(*region().files.exists(region().volume_directory(id)));
+  collect(region(), {.grace = 0});
+  EXPECT_EQ(usage(region()).store_bytes, 0U);
+}
+
 TEST_F(RecycleBin, a_locked_rule_stays_until_its_delay_is_over) {
   const auto id = rule("EBS_SNAPSHOT", 1);
   const auto refused = [&](const RuleChanges& changes) {
@@ -146,7 +197,8 @@ TEST_F(RecycleBin, a_locked_rule_stays_until_its_delay_is_over) {
   delete_rule(region(), account(), id);
   EXPECT_EQ(refusal_of([&] { rule_of(region(), account(), id); }), "ResourceNotFoundException");
   EXPECT_EQ(refusal_of([&] { rule("EBS_SNAPSHOT", 0); }), "ValidationException");
-  EXPECT_EQ(refusal_of([&] { rule("EBS_VOLUME", 1); }), "ValidationException");
+  EXPECT_EQ(refusal_of([&] { rule("EBS_VOLUME", 8); }), "ValidationException");
+  EXPECT_EQ(refusal_of([&] { rule("EBS_LEMON", 1); }), "ValidationException");
   EXPECT_EQ(refusal_of([&] { rule("EC2_IMAGE", 1, {{"a", "b"}}, {{"c", "d"}}); }), "ValidationException");
 }
 

@@ -16,7 +16,7 @@ using catalog::RecycleRuleTag;
 using catalog::Txn;
 
 constexpr Micros day = base::seconds(86'400);
-constexpr std::int64_t most_days = 3'650;
+constexpr std::int64_t most_days = 3'650, most_days_of_volumes = 7;
 constexpr std::size_t most_rules = 250, most_include = 50, most_exclude = 5, most_tags = 200;
 constexpr std::size_t id_length = 11;
 
@@ -29,13 +29,14 @@ constexpr std::size_t id_length = 11;
 }
 
 void check_type(const std::string& type) {
-  if (type == "EBS_SNAPSHOT" || type == "EC2_IMAGE") return;
-  if (type == "EBS_VOLUME") refuse("Volumes are not kept in the Recycle Bin here; snapshots and images are.");
-  refuse("The resource type '" + type + "' is not valid: EBS_SNAPSHOT or EC2_IMAGE.");
+  if (type == "EBS_SNAPSHOT" || type == "EBS_VOLUME" || type == "EC2_IMAGE") return;
+  refuse("The resource type '" + type + "' is not valid: EBS_SNAPSHOT, EBS_VOLUME or EC2_IMAGE.");
 }
 
-void check_days(std::int64_t days) {
-  if (days < 1 || days > most_days) refuse("The retention period is between 1 and 3650 days.");
+void check_days(const std::string& type, std::int64_t days) {
+  const auto most = type == "EBS_VOLUME" ? most_days_of_volumes : most_days;
+  if (days >= 1 && days <= most) return;
+  refuse("The retention period of " + type + " is between 1 and " + std::to_string(most) + " days.");
 }
 
 void check_description(const std::string& text) {
@@ -151,7 +152,7 @@ std::string RuleDetails::arn() const { return "arn:aws:rbin:" + rule.region + ":
 
 RuleDetails create_rule(Region& region, const std::string& account, const NewRule& what) {
   check_type(what.resource_type);
-  check_days(what.retention_days);
+  check_days(what.resource_type, what.retention_days);
   check_description(what.description);
   check_resource_tags(what.include, what.exclude);
   check_tags(what.tags);
@@ -194,7 +195,7 @@ RuleDetails change_rule(Region& region, const std::string& account, const std::s
     if (changes.description) details.rule.description = *changes.description;
     if (changes.include) details.include = *changes.include;
     if (changes.exclude) details.exclude = *changes.exclude;
-    check_days(details.rule.retention_days);
+    check_days(details.rule.resource_type, details.rule.retention_days);
     check_description(details.rule.description);
     check_resource_tags(details.include, details.exclude);
   });

@@ -35,7 +35,7 @@ struct RuleDetails {
 };
 
 struct NewRule {
-  std::string resource_type;  // EBS_SNAPSHOT, EC2_IMAGE
+  std::string resource_type;  // EBS_SNAPSHOT, EBS_VOLUME, EC2_IMAGE
   std::int64_t retention_days = 0;
   std::string description = {};
   std::vector<ResourceTag> include = {}, exclude = {};

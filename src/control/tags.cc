@@ -6,6 +6,7 @@
 #include "base/api_error.h"
 #include "base/ids.h"
 #include "catalog/images.h"
+#include "catalog/volumes.h"
 #include "control/snapshot_sharing.h"
 
 namespace kiln::control {
@@ -67,6 +68,10 @@ bool is_visible(catalog::Txn& txn, const Region& region, const std::string& acco
   if (kind.type == "snapshot") {
     const auto snapshot = catalog::find_snapshot(txn, region.name, id);
     return snapshot && may_read_snapshot(txn, region, account, *snapshot);
+  }
+  if (kind.type == "volume") {
+    const auto volume = catalog::find_volume(txn, region.name, id);
+    return volume && volume->account == account && volume->state != "recoverable";
   }
   return !txn.query("SELECT 1 FROM " + std::string(kind.table) + " WHERE region = $1 AND id = $2 AND account = $3",
                     {region.name, id, account})

@@ -10,6 +10,7 @@
 #include "blocks/volume.h"
 #include "catalog/blocks.h"
 #include "control/key_domains.h"
+#include "control/recycle_bin.h"
 #include "control/snapshot_sharing.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
@@ -126,7 +127,7 @@ Volume volume_of(catalog::Txn& txn, const Region& region, const std::string& acc
                    "Value (" + id + ") for parameter volumeId is invalid. Expected: 'vol-...'.");
   }
   const auto volume = catalog::find_volume(txn, region.name, id);
-  if (!volume || volume->account != account) {
+  if (!volume || volume->account != account || volume->state == "recoverable") {
     throw ApiError("InvalidVolume.NotFound", "The volume '" + id + "' does not exist.");
   }
   return *volume;
@@ -258,7 +259,7 @@ void delete_volume(Region& region, const Principal& caller, const std::string& v
     if (volume.state != "available" && volume.state != "error") {
       throw ApiError("IncorrectState", "The volume '" + volume_id + "' is '" + volume.state + "'");
     }
-    return start_delete_volume(txn, region, volume);
+    return recycle_volume(txn, region, volume) ? std::string() : start_delete_volume(txn, region, volume);
   });
   region.jobs.wake();
   if (!job.empty()) region.jobs.finished(region.name, job, base::seconds(2));
@@ -270,6 +271,7 @@ std::vector<VolumeDetails> describe_volumes(Region& region, const Principal& cal
     std::vector<Volume> volumes;
     if (ids.empty()) {
       volumes = catalog::volumes_of(txn, region.name, caller.account);
+      std::erase_if(volumes, [](const Volume& volume) { return volume.state == "recoverable"; });
     } else {
       for (const auto& id : ids) {
         if (std::any_of(volumes.begin(), volumes.end(), [&](const Volume& v) { return v.id == id; })) continue;

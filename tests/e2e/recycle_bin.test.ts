@@ -1,15 +1,15 @@
 // The recycle bin: rules of the service rbin, and what they keep. Its days are counted in unit tests.
 import {
-  CopySnapshotCommand, DeregisterImageCommand, DescribeImagesCommand, DescribeSnapshotsCommand,
-  ListImagesInRecycleBinCommand, ListSnapshotsInRecycleBinCommand, RegisterImageCommand, RestoreImageFromRecycleBinCommand,
-  RestoreSnapshotFromRecycleBinCommand,
+  CopySnapshotCommand, CreateVolumeCommand, DeleteVolumeCommand, DeregisterImageCommand, DescribeImagesCommand, DescribeSnapshotsCommand,
+  DescribeVolumesCommand, ListImagesInRecycleBinCommand, ListSnapshotsInRecycleBinCommand, ListVolumesInRecycleBinCommand, RegisterImageCommand,
+  RestoreImageFromRecycleBinCommand, RestoreSnapshotFromRecycleBinCommand, RestoreVolumeFromRecycleBinCommand,
 } from '@aws-sdk/client-ec2';
 import * as assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 
 import { assertRefused, send } from './refusals.ts';
 import { ACCOUNT, aws, awsRun, ec2, keysOf, OTHER_ACCOUNT, REGION } from './region.ts';
-import { baseImage, image, snapshotOf, uniqueName, waitForSnapshot } from './things.ts';
+import { baseImage, image, launch, snapshotOf, terminate, uniqueName, waitForInstance, waitForSnapshot, waitForVolume } from './things.ts';
 
 const DAY = 24 * 3600 * 1000;
 
@@ -85,6 +85,56 @@ describe('the recycle bin', () => {
     await ec2().send(new DeregisterImageCommand({ ImageId, DeleteAssociatedSnapshots: true }));
   });
 
+  test('a deleted volume is kept, listed and restored', async () => {
+    const tag = uniqueName('kept');
+    await ruleFor('EBS_VOLUME', tag, 7);
+    const VolumeId = (await ec2().send(new CreateVolumeCommand({
+      AvailabilityZone: `${REGION}a`, SnapshotId: snapshotOf(await baseImage()), VolumeType: 'gp3',
+      TagSpecifications: [{ ResourceType: 'volume', Tags: [{ Key: 'keep', Value: tag }] }],
+    }))).VolumeId!;
+    const made = await waitForVolume(VolumeId);
+    await ec2().send(new DeleteVolumeCommand({ VolumeId }));
+    await assertRefused(ec2().send(new DescribeVolumesCommand({ VolumeIds: [VolumeId] })), 'InvalidVolume.NotFound');
+    await assertRefused(ec2().send(new DeleteVolumeCommand({ VolumeId })), 'InvalidVolume.NotFound');
+
+    const kept = (await ec2().send(new ListVolumesInRecycleBinCommand({ VolumeIds: [VolumeId] }))).Volumes![0]!;
+    assert.deepEqual(
+      [kept.VolumeId, kept.VolumeType, kept.Size, kept.Iops, kept.AvailabilityZone, kept.SnapshotId, kept.CreateTime],
+      [VolumeId, 'gp3', made.Size, 3000, `${REGION}a`, made.SnapshotId, made.CreateTime]);
+    assert.equal(kept.RecycleBinExitTime!.getTime() - kept.RecycleBinEnterTime!.getTime(), 7 * DAY);
+    assert.ok((await ec2().send(new ListVolumesInRecycleBinCommand({}))).Volumes!.some((each) => each.VolumeId === VolumeId));
+
+    const other = ec2(OTHER_ACCOUNT);
+    await assertRefused(other.send(new ListVolumesInRecycleBinCommand({ VolumeIds: [VolumeId] })), 'InvalidVolume.NotFound');
+    await assertRefused(other.send(new RestoreVolumeFromRecycleBinCommand({ VolumeId })), 'InvalidVolume.NotFound');
+    await assertRefused(ec2().send(new RestoreVolumeFromRecycleBinCommand({ VolumeId: 'x' })), 'InvalidParameterValue');
+    await assertRefused(ec2().send(new ListVolumesInRecycleBinCommand({ VolumeIds: ['x'] })), 'InvalidParameterValue');
+    await assertRefused(ec2().send(new ListVolumesInRecycleBinCommand({ MaxResults: 4 })), 'InvalidParameterValue');
+
+    assert.equal((await ec2().send(new RestoreVolumeFromRecycleBinCommand({ VolumeId }))).Return, true);
+    const again = await waitForVolume(VolumeId);
+    assert.deepEqual([again.State, again.Tags], ['available', [{ Key: 'keep', Value: tag }]]);
+    await assertRefused(ec2().send(new RestoreVolumeFromRecycleBinCommand({ VolumeId })), 'InvalidVolume.NotFound');
+    assert.equal((await rbin('DELETE', `/rules/${rules.pop()}`)).status, 204);
+    await ec2().send(new DeleteVolumeCommand({ VolumeId }));
+    await assertRefused(ec2().send(new RestoreVolumeFromRecycleBinCommand({ VolumeId })), 'InvalidVolume.NotFound');
+  });
+
+  test('a terminated instance leaves its volumes to the bin', async () => {
+    const tag = uniqueName('kept');
+    await ruleFor('EBS_VOLUME', tag);
+    const [launched] = await launch({ TagSpecifications: [{ ResourceType: 'volume', Tags: [{ Key: 'keep', Value: tag }] }] });
+    const id = launched!.InstanceId;
+    const VolumeId = (await waitForInstance(id)).BlockDeviceMappings![0]!.Ebs!.VolumeId!;
+    await terminate([id]);
+    assert.deepEqual((await ec2().send(new ListVolumesInRecycleBinCommand({ VolumeIds: [VolumeId] }))).Volumes!.map((each) => each.VolumeId), [VolumeId]);
+    await ec2().send(new RestoreVolumeFromRecycleBinCommand({ VolumeId }));
+    const restored = await waitForVolume(VolumeId);
+    assert.deepEqual([restored.State, restored.Attachments], ['available', []]);
+    assert.equal((await rbin('DELETE', `/rules/${rules.pop()}`)).status, 204);
+    await ec2().send(new DeleteVolumeCommand({ VolumeId }));
+  });
+
   test('rules are made, listed, changed and deleted, from the AWS CLI', async () => {
     const tag = uniqueName('ruled');
     const made = await aws([
@@ -143,7 +193,7 @@ describe('the recycle bin', () => {
     const create = (more: object) => rbin('POST', '/rules', { ResourceType: 'EBS_SNAPSHOT', RetentionPeriod: days(1), ...more });
     for (const bad of [
       { RetentionPeriod: days(0) }, { RetentionPeriod: days(3651) }, { RetentionPeriod: { RetentionPeriodValue: 1, RetentionPeriodUnit: 'YEARS' } },
-      { ResourceType: 'LEMON' }, { Description: 'x'.repeat(256) },
+      { ResourceType: 'LEMON' }, { ResourceType: 'EBS_VOLUME', RetentionPeriod: days(8) }, { Description: 'x'.repeat(256) },
     ]) {
       const refused = await create(bad);
       assert.deepEqual([refused.status, refused.Reason], [400, 'INVALID_PARAMETER_VALUE'], JSON.stringify(bad));

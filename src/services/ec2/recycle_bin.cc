@@ -1,5 +1,4 @@
-// ListImagesInRecycleBin, RestoreImageFromRecycleBin, ListSnapshotsInRecycleBin, RestoreSnapshotFromRecycleBin. Rules
-// are the service rbin's.
+// List and Restore of images, snapshots and volumes in the recycle bin. Rules are the service rbin's.
 #include "control/recycle_bin.h"
 
 #include "base/api_error.h"
@@ -58,6 +57,30 @@ struct RestoreSnapshotFromRecycleBinResponse {
   int volume_size = 0;
 };
 
+struct ListVolumesInRecycleBinRequest {
+  std::vector<std::string> volume_id;
+  std::optional<std::string> next_token;
+  std::optional<int> max_results;
+};
+
+struct VolumeRecycleBinInfo {
+  std::string volume_id, volume_type, state;
+  int size = 0;
+  std::optional<int> iops, throughput;
+  std::string availability_zone;
+  std::optional<std::string> snapshot_id;
+  wire::Timestamp create_time, recycle_bin_enter_time, recycle_bin_exit_time;
+};
+
+struct ListVolumesInRecycleBinResponse {
+  std::vector<VolumeRecycleBinInfo> volume_set;
+  std::optional<std::string> next_token;
+};
+
+struct RestoreVolumeFromRecycleBinRequest {
+  std::string volume_id;
+};
+
 }  // namespace kiln::services::ec2
 
 KILN_WIRE(kiln::services::ec2::ListImagesInRecycleBinRequest, image_id, next_token, max_results)
@@ -72,6 +95,11 @@ KILN_WIRE(kiln::services::ec2::ListSnapshotsInRecycleBinResponse, snapshot_set, 
 KILN_WIRE(kiln::services::ec2::RestoreSnapshotFromRecycleBinRequest, snapshot_id)
 KILN_WIRE(kiln::services::ec2::RestoreSnapshotFromRecycleBinResponse, snapshot_id, description, encrypted, owner_id,
           progress, start_time, status, volume_id, volume_size)
+KILN_WIRE(kiln::services::ec2::ListVolumesInRecycleBinRequest, volume_id, next_token, max_results)
+KILN_WIRE(kiln::services::ec2::VolumeRecycleBinInfo, volume_id, volume_type, state, size, iops, throughput,
+          availability_zone, snapshot_id, create_time, recycle_bin_enter_time, recycle_bin_exit_time)
+KILN_WIRE(kiln::services::ec2::ListVolumesInRecycleBinResponse, volume_set, next_token)
+KILN_WIRE(kiln::services::ec2::RestoreVolumeFromRecycleBinRequest, volume_id)
 
 namespace kiln::services::ec2 {
 namespace {
@@ -138,11 +166,42 @@ RestoreSnapshotFromRecycleBinResponse restore_snapshot(Call& call,
           .volume_size = static_cast<int>(row.size_gib)};
 }
 
+ListVolumesInRecycleBinResponse list_volumes(Call& call, const ListVolumesInRecycleBinRequest& request) {
+  const PageRequest wanted{
+      .max_results = request.max_results, .next_token = request.next_token, .has_ids = !request.volume_id.empty()};
+  page_start(wanted);
+  std::vector<VolumeRecycleBinInfo> volumes;
+  for (const auto& each : control::volumes_in_bin(call.region, call.principal, request.volume_id)) {
+    const auto& row = each.row;
+    volumes.push_back({.volume_id = row.id,
+                       .volume_type = row.volume_type,
+                       .state = "deleted",
+                       .size = static_cast<int>(row.size_gib),
+                       .iops = row.iops,
+                       .throughput = row.throughput,
+                       .availability_zone = row.zone,
+                       .snapshot_id = row.snapshot_id.empty() ? std::nullopt : std::optional(row.snapshot_id),
+                       .create_time = {row.created},
+                       .recycle_bin_enter_time = {each.entered},
+                       .recycle_bin_exit_time = {each.exits}});
+  }
+  auto page = paginate(std::move(volumes), wanted, [](const VolumeRecycleBinInfo& each) { return each.volume_id; });
+  return {std::move(page.items), std::move(page.next_token)};
+}
+
+Done restore_volume(Call& call, const RestoreVolumeFromRecycleBinRequest& request) {
+  require(request.volume_id, "VolumeId");
+  control::restore_volume(call.region, call.principal, request.volume_id);
+  return {};
+}
+
 constexpr Operation operations[] = {
     operation<list_images>("ListImagesInRecycleBin", Access::reads),
     operation<list_snapshots>("ListSnapshotsInRecycleBin", Access::reads),
+    operation<list_volumes>("ListVolumesInRecycleBin", Access::reads),
     operation<restore_image>("RestoreImageFromRecycleBin", Access::writes),
     operation<restore_snapshot>("RestoreSnapshotFromRecycleBin", Access::writes),
+    operation<restore_volume>("RestoreVolumeFromRecycleBin", Access::writes),
 };
 
 }  // namespace
