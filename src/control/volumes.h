@@ -60,7 +60,8 @@ struct NewVolumeRequest {
   std::optional<catalog::ClientToken> client_token = {};  // inserted with the volume's id as result
 };
 catalog::Volume create_volume(Region& region, const Principal& caller, NewVolumeRequest what);
-// Into the recycle bin, when a rule keeps it. Waits a moment for the job otherwise, so that a volume that nothing holds has gone when it returns.
+// Into the recycle bin, when a rule keeps it. Waits a moment for the job otherwise, so that a volume that nothing holds
+// has gone when it returns.
 void delete_volume(Region& region, const Principal& caller, const std::string& volume_id);
 
 struct VolumeDetails {
