@@ -16,7 +16,12 @@ using base::ApiError;
 using catalog::Image;
 using Permissions = std::vector<catalog::LaunchPermission>;
 
-// Images of the query's ids. A deregistered one is left out while instances of it live, and unknown afterwards.
+// A client that has deregistered an image asks for it until the answer is empty, and takes "unknown" for a failure
+// (Ansible's ec2_ami).
+constexpr base::Micros left_out_for = base::seconds(3600);
+
+// Images of the query's ids. A deregistered one is left out for an hour and while instances of it live, and unknown
+// afterwards.
 std::vector<Image> by_ids(catalog::Txn& txn, const Region& region, const Principal& caller,
                           const std::vector<std::string>& ids) {
   std::vector<Image> found;
@@ -27,7 +32,8 @@ std::vector<Image> by_ids(catalog::Txn& txn, const Region& region, const Princip
     if (!image || !may_see_image(txn, region, *image, caller)) {
       missing.push_back(id);
     } else if (image->state == "deregistered") {
-      if (catalog::instances_of_image(txn, region.name, id).empty()) missing.push_back(id);
+      const bool long_ago = region.clock.now() - image->deregistered.value_or(0) >= left_out_for;
+      if (long_ago && catalog::instances_of_image(txn, region.name, id).empty()) missing.push_back(id);
     } else {
       found.push_back(std::move(*image));
     }

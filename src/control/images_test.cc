@@ -164,6 +164,9 @@ TEST(Images, deregistering_deletes_the_snapshots_that_no_other_image_uses) {
   EXPECT_EQ(deleted.at(0).code, "success");
   EXPECT_EQ(refusal_of([&] { deregister_image(region, world.alice, base.image_id, WithSnapshots::no); }),
             "InvalidAMIID.Unavailable");
+  EXPECT_TRUE(describe_images(region, world.alice, {.ids = {base.image_id}}).empty());
+  EXPECT_EQ(refusal_of([&] { describe_images(region, world.bob, {.ids = {base.image_id}}); }), "InvalidAMIID.NotFound");
+  world.clock().advance(base::seconds(3600));
   EXPECT_EQ(refusal_of([&] { describe_images(region, world.alice, {.ids = {base.image_id}}); }),
             "InvalidAMIID.NotFound");
   EXPECT_TRUE(describe_snapshots(region, world.alice, {}).empty());
@@ -183,6 +186,7 @@ TEST(Images, a_deregistered_one_lives_on_in_its_instances) {
   EXPECT_EQ(world.read(disks_of(world, instance).at(0).volume_id, 0, 1 << 20), Fixture::pattern(1 << 20, 1));
   terminate_instances(region, world.alice, {instance});
   ASSERT_TRUE(world.settle());
+  world.clock().advance(base::seconds(3600));
   EXPECT_EQ(refusal_of([&] { describe_images(region, world.alice, {.ids = {base.image_id}}); }),
             "InvalidAMIID.NotFound");
   collect(region, {.grace = 0});

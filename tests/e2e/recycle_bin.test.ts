@@ -58,7 +58,7 @@ describe('the recycle bin', () => {
     }));
     const gone = await ec2().send(new DeregisterImageCommand({ ImageId, DeleteAssociatedSnapshots: true }));
     assert.deepEqual(gone.DeleteSnapshotResults, [{ SnapshotId, ReturnCode: 'success' }]);
-    await assertRefused(ec2().send(new DescribeImagesCommand({ ImageIds: [ImageId!] })), 'InvalidAMIID.NotFound');
+    assert.deepEqual((await ec2().send(new DescribeImagesCommand({ ImageIds: [ImageId!] }))).Images, []);
     await assertRefused(ec2().send(new DescribeSnapshotsCommand({ SnapshotIds: [SnapshotId] })), 'InvalidSnapshot.NotFound');
 
     const images = (await ec2().send(new ListImagesInRecycleBinCommand({ ImageIds: [ImageId!] }))).Images!;
