@@ -229,11 +229,11 @@ export async function aws(words: string[], options: { account?: string; region?:
   return text.trim() === '' ? undefined : JSON.parse(text);
 }
 
-export function awsRun(words: string[], account: string = ACCOUNT): Promise<Ran> {
-  return run([AWS, '--endpoint-url', endpoint(), ...words], { env: awsEnvironment(account, REGION) });
+export function awsRun(words: string[], account: string = ACCOUNT, env: NodeJS.ProcessEnv = {}): Promise<Ran> {
+  return run([AWS, '--endpoint-url', endpoint(), ...words], { env: { ...awsEnvironment(account, REGION), ...env } });
 }
 
-function awsEnvironment(account: string, region: string): NodeJS.ProcessEnv {
+export function awsEnvironment(account: string, region: string): NodeJS.ProcessEnv {
   return {
     PATH: process.env.PATH,
     HOME: directory,

@@ -19,6 +19,7 @@ image_packages=(
   mmdebstrap lz4 cpio
 )
 test_packages=(
+  ansible python3-boto3
   awscli libnbd-bin libnbd-dev python3-libnbd jq clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14
 )
 
