@@ -13,11 +13,13 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
   }
 }
 
-// The common subset in SQLite's words: INTEGER is its 64-bit type, and STRICT makes it refuse values of another.
+// The common subset in SQLite's words: INTEGER is its 64-bit type, STRICT makes it refuse values of another, and
+// WITHOUT ROWID keeps a table's rows in the order of its key.
 std::string to_sqlite(std::string_view sql) {
   std::string text(sql);
   replace_all(text, "BIGINT", "INTEGER");
   replace_all(text, "\n);", "\n) STRICT;");
+  replace_all(text, "\n) /* in key order */;", "\n) STRICT, WITHOUT ROWID;");
   return text;
 }
 
