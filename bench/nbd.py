@@ -42,6 +42,7 @@ def in_turns(servers, unit, load, *more, area=AREA, rounds=ROUNDS, seconds=SECON
     values = {name: [] for name in names}
     for turn in range(rounds):
         for name in names[turn % len(names):] + names[:turn % len(names)]:
+            os.sync()  # or who flushes waits for what the one before left unwritten
             values[name].append(value(fio(servers[name], *load, area, seconds, *more), unit))
     return values
 
