@@ -6,6 +6,14 @@ std::optional<SnapshotLock> find_snapshot_lock(Txn& txn, const std::string& regi
   return select_one<SnapshotLock>(txn, "WHERE region = $1 AND snapshot_id = $2", {region, snapshot_id});
 }
 
+std::optional<SnapshotTier> find_snapshot_tier(Txn& txn, const std::string& region, const std::string& snapshot_id) {
+  return select_one<SnapshotTier>(txn, "WHERE region = $1 AND snapshot_id = $2", {region, snapshot_id});
+}
+
+std::vector<SnapshotTier> snapshot_tiers(Txn& txn, const std::string& region) {
+  return select<SnapshotTier>(txn, "WHERE region = $1 ORDER BY snapshot_id", {region});
+}
+
 SharingSettings sharing_settings_of(Txn& txn, const std::string& region, const std::string& account) {
   return select_one<SharingSettings>(txn, "WHERE region = $1 AND account = $2", {region, account})
       .value_or(SharingSettings{.region = region, .account = account, .image_criteria = {}});

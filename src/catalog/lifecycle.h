@@ -49,7 +49,25 @@ struct RecycleRuleTag {
   std::string key, value;  // an empty value of include and exclude: any
 };
 
+// Of a snapshot that was to be archived once. No row, and one of tier standard without a restore's end: its disk is a
+// root as any.
+struct SnapshotTier {
+  std::string region, snapshot_id;
+  std::string tier = "standard";         // archive: its disk is in its archive alone
+  std::string operation;                 // the last one, as DescribeSnapshotTierStatus writes it: archival-completed
+  std::string detail;                    // why it failed
+  std::int64_t progress = 0;             // of it, in percent
+  base::Micros started = 0;              // it
+  std::optional<base::Micros> archived;  // the last archival was completed
+  std::optional<std::int64_t> restore_days;     // of a temporary restore
+  std::optional<base::Micros> restore_expires;  // from when on the disk is in the archive alone again
+  std::int64_t archive_bytes = 0;               // of the archive's file; 0: there is none
+  std::string damage;                           // what was last found wrong with the archive
+};
+
 std::optional<SnapshotLock> find_snapshot_lock(Txn& txn, const std::string& region, const std::string& snapshot_id);
+std::optional<SnapshotTier> find_snapshot_tier(Txn& txn, const std::string& region, const std::string& snapshot_id);
+std::vector<SnapshotTier> snapshot_tiers(Txn& txn, const std::string& region);  // by snapshot
 SharingSettings sharing_settings_of(Txn& txn, const std::string& region, const std::string& account);
 
 std::optional<Recycled> find_recycled(Txn& txn, const std::string& region, const std::string& resource_id);
@@ -68,6 +86,8 @@ std::vector<RecycleRuleTag> recycle_rule_tags(Txn& txn, const std::string& regio
 
 KILN_ROW(kiln::catalog::SnapshotLock, "snapshot_lock", 2, region, snapshot_id, mode, duration_days, cool_off_hours,
          created, counted_from, expires)
+KILN_ROW(kiln::catalog::SnapshotTier, "snapshot_tier", 2, region, snapshot_id, tier, operation, detail, progress,
+         started, archived, restore_days, restore_expires, archive_bytes, damage)
 KILN_ROW(kiln::catalog::SharingSettings, "sharing_settings", 2, region, account, image_block, snapshot_block,
          allowed_images, image_criteria)
 KILN_ROW(kiln::catalog::Recycled, "recycled", 2, region, resource_id, account, resource_type, state, entered, exits)

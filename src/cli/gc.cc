@@ -48,6 +48,10 @@ int gc(const Common& common, const GcOptions& options) {
   fmt::print("condemned {} packs ({}), deleted {} packs ({})\n", number(done, "condemned_packs"),
              bytes(number(done, "condemned_bytes")), number(done, "deleted_packs"),
              bytes(number(done, "deleted_bytes")));
+  if (number(done, "deleted_archives") > 0) {
+    fmt::print("deleted {} archives of no snapshot ({})\n", number(done, "deleted_archives"),
+               bytes(number(done, "deleted_archive_bytes")));
+  }
   if (const auto refused = text(done, "refused"); !refused.empty()) {
     fmt::print(stderr, "nothing was deleted: {}\n", refused);
     return 1;

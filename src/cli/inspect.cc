@@ -10,6 +10,7 @@
 
 #include "base/digest.h"
 #include "base/text.h"
+#include "blocks/archive.h"
 #include "blocks/data_file.h"
 #include "blocks/index_generation.h"
 #include "blocks/manifest.h"
@@ -178,6 +179,26 @@ Description describe_pack(const base::Path& path) {
   return out;
 }
 
+Description describe_archive(const base::Path& path) {
+  const auto file = must(base::posix_files().open(path, base::Open::read), path);
+  const auto checked = must(blocks::check_archive(*file, nullptr), path);
+  const auto& header = checked.contents.header;
+  Description out;
+  say(out, "archive      of {}\nroot         {}\ndisk         {} ({})\ndomain       {}\nsize         {} ({})\n",
+      header.name, header.disk.root.hex(), header.disk.size_bytes, bytes(header.disk.size_bytes),
+      domain_text(header.domain), checked.contents.size_bytes, bytes(checked.contents.size_bytes));
+  say(out, "chunks       {} in {} places, in {} frames{}\n", header.chunks, header.places, header.frames(),
+      checked.decoded ? "" : " (their checksums only: no key)");
+  for (std::uint64_t frame = 0; frame < header.frames(); ++frame) {
+    say(out, "  frame {:>6} at {:>12}, {:>8} bytes of {}\n", frame, checked.contents.offsets[frame],
+        checked.contents.stored_bytes(frame), bytes(header.frame_bytes(frame)));
+  }
+  for (const auto& bad : checked.bad) {
+    out.damage.push_back(fmt::format("frame {} at byte {}: {}", bad.frame, bad.offset, bad.why));
+  }
+  return out;
+}
+
 // The secret itself is not shown.
 Description describe_root_key(const base::Path& path) {
   const auto text = content_of(path);
@@ -304,6 +325,7 @@ Description describe_file(const base::Path& path) {
   }
   const auto name = path.filename().string();
   if (head.starts_with("KILNPACK") || path.extension() == ".pack") return describe_pack(path);
+  if (head.starts_with("KILNARCH") || path.extension() == ".archive") return describe_archive(path);
   if (head.starts_with("KILNVOL\n") || name == "VOLUME") return describe_volume(path);
   if (head.starts_with("KILNMAP\n") || path.extension() == ".map") return describe_map_log(path);
   if (head.starts_with("KILNSLOT")) return describe_slot(path);
@@ -315,7 +337,8 @@ Description describe_file(const base::Path& path) {
   if (name == "data.mdb") return describe_index(path.parent_path());
   if (name.starts_with("gen-") && name.find(".data") != std::string::npos) return describe_generation(path);
   fail(path,
-       "not a file of ours: no pack, VOLUME, map log, generation, slot, index, catalog, key or list of open volumes");
+       "not a file of ours: no pack, archive, VOLUME, map log, generation, slot, index, catalog, key or list of open "
+       "volumes");
 }
 
 int inspect(const std::string& file) {

@@ -65,7 +65,10 @@ TEST_F(Inspect, every_golden_file_is_described_and_those_of_an_old_version_are_r
       EXPECT_THAT(said, AllOf(Not(HasSubstr("refused")), Not(HasSubstr("damaged"))));
     }
   }
-  EXPECT_GE(files, 9);
+  EXPECT_GE(files, 11);
+  EXPECT_THAT(
+      said_of(golden / "archive/snap-encrypted.archive"),
+      AllOf(HasSubstr("archive      of snap-1"), HasSubstr("20 in 21 places, in 2 frames (their checksums only")));
   EXPECT_THAT(
       said_of(golden / "volume/VOLUME"),
       AllOf(HasSubstr("vol-0123456789abcdef0"), HasSubstr("cut of snap-0123456789abcdef0"), HasSubstr("64.0 MiB")));

@@ -19,6 +19,9 @@ int scrub(const Common& common, bool now) {
             if (kind == "bad") {
               fmt::print("bad: {} at {} of pack {}: {}\n", text(fields, "id").empty() ? "footer" : text(fields, "kind"),
                          number(fields, "offset"), text(fields, "pack"), text(fields, "why"));
+            } else if (kind == "bad_archive") {
+              fmt::print("bad: the archive of {} at {}: {}\n", text(fields, "id"), number(fields, "offset"),
+                         text(fields, "why"));
             } else if (terminal) {
               fmt::print(stderr, "\rread {} packs, {}\x1b[K", number(fields, "packs"), bytes(number(fields, "bytes")));
             }

@@ -20,6 +20,10 @@ int usage(const Common& common) {
                          text(item, "why"));
               return;
             }
+            if (kind == "damaged_archive") {
+              fmt::print(stderr, "damaged: the archive of {}: {}\n", text(item, "id"), text(item, "why"));
+              return;
+            }
             fmt::print("{:<23} {:>11} {:>11} {:>11} {:>11}  {}\n", text(item, "id"),
                        bytes(number(item, "logical_bytes")), bytes(number(item, "data_bytes")),
                        bytes(number(item, "stored_bytes")), bytes(number(item, "exclusive_bytes")), text(item, "name"));
@@ -27,6 +31,7 @@ int usage(const Common& common) {
   fmt::print("\nsnapshots hold {} of disks in {} of packs: {} live, {} condemned\n",
              bytes(number(done, "logical_bytes")), bytes(number(done, "store_bytes")),
              bytes(number(done, "live_bytes")), bytes(number(done, "condemned_bytes")));
+  if (number(done, "archive_bytes") > 0) fmt::print("archives hold {}\n", bytes(number(done, "archive_bytes")));
   fmt::print("volumes hold {} on this host; {} of the file system are free\n", bytes(number(done, "volume_bytes")),
              bytes(number(done, "free_bytes")));
   return 0;

@@ -12,6 +12,7 @@
 #include "catalog/blocks.h"
 #include "catalog/jobs.h"
 #include "control/compaction.h"
+#include "control/snapshot_tiers.h"
 #include "control/upload_session.h"
 
 namespace kiln::control {
@@ -307,6 +308,8 @@ class Round {
     forget_unfinished(region_, report_);
     const auto stray = strays(region_);
     for (const auto& pack : stray) going_bytes += pack.bytes;
+    const auto archives = stray_archives(region_);
+    for (const auto& archive : archives) going_bytes += archive.bytes;
     report_.refused = options_.force ? std::string() : why_not(start_, marked_, going_bytes);
     if (!report_.refused.empty()) return;
     for (const auto& pack : due) {
@@ -326,6 +329,11 @@ class Round {
       forget(region_, pack.id);
       report_.deleted_packs += 1;
       report_.deleted_bytes += pack.bytes;
+    }
+    for (const auto& archive : archives) {
+      remove_stray_archive(region_, archive.file);
+      report_.deleted_archives += 1;
+      report_.deleted_archive_bytes += archive.bytes;
     }
     forget_deleting(region_);
   }

@@ -38,6 +38,7 @@ struct Collected {
   std::uint64_t condemned_packs = 0, condemned_bytes = 0;
   std::uint64_t compacted_packs = 0, copied_bytes = 0;  // condemned as well, after what is alive in them was copied
   std::uint64_t deleted_packs = 0, deleted_bytes = 0;
+  std::uint64_t deleted_archives = 0, deleted_archive_bytes = 0;  // files that no snapshot's row names
   std::uint64_t revived_packs = 0;            // condemned ones that turned out to be needed, or were read
   std::uint64_t wrongly_condemned_packs = 0;  // of those the ones that a root needs: there must be none, ever
   std::string refused;                        // not empty: why nothing was deleted

@@ -5,6 +5,7 @@
 #include "base/api_error.h"
 #include "base/time.h"
 #include "control/images.h"
+#include "control/snapshot_tiers.h"
 
 namespace kiln::control {
 namespace {
@@ -47,8 +48,11 @@ void disable_image(Region& region, const Principal& caller, const std::string& i
 }
 
 void enable_image(Region& region, const Principal& caller, const std::string& id) {
-  change(region, caller, id, [&](catalog::Txn&, Image& image) {
+  change(region, caller, id, [&](catalog::Txn& txn, Image& image) {
     check_state(image);
+    for (const auto& device : catalog::image_devices(txn, region.name, id)) {
+      if (!device.snapshot_id.empty()) check_not_archived(txn, region, device.snapshot_id);
+    }
     image.state = "available";
   });
 }

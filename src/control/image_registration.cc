@@ -11,6 +11,7 @@
 #include "control/image_devices.h"
 #include "control/images.h"
 #include "control/snapshot_sharing.h"
+#include "control/snapshot_tiers.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
 
@@ -94,6 +95,7 @@ void settle_snapshots(catalog::Txn& txn, Region& region, const Principal& caller
       throw ApiError("InvalidBlockDeviceMapping",
                      "Snapshot " + snapshot.id + " is " + snapshot.state + "; an image needs completed snapshots.");
     }
+    check_not_archived(txn, region, snapshot.id);
     check_fits(device, snapshot);
   }
 }

@@ -21,6 +21,7 @@
 #include "control/kms_keys.h"
 #include "control/metadata.h"
 #include "control/recycle_bin.h"
+#include "control/snapshot_tiers.h"
 #include "control/snapshot_writes.h"
 
 namespace kiln::control {
@@ -242,6 +243,7 @@ void Reconciler::pass() {
     guarded(region, "destroying keys", [&] { destroy_due_keys(region); });
     guarded(region, "forgetting keys", [&] { forget_lost_domains(region); });
     guarded(region, "emptying the recycle bin", [&] { empty_recycle_bin(region); });
+    guarded(region, "ending temporary restores", [&] { end_temporary_restores(region); });
     guarded(region, "overdue snapshots", [&] { end_overdue_snapshots(region, region.clock.monotonic()); });
     if (!seen[i]) continue;
     guarded(region, "reconciling", [&] {

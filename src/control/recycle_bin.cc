@@ -8,6 +8,7 @@
 #include "control/image_visibility.h"
 #include "control/images.h"
 #include "control/recycle_rules.h"
+#include "control/snapshot_tiers.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
 #include "control/volumes.h"
@@ -88,11 +89,14 @@ void unknown_image(const std::string& id) {
   refuse_unknown_images({id});
 }
 
-void check_snapshots_of(Txn& txn, const Region& region, const Image& image) {
+void check_snapshots_of(Txn& txn, const Region& region, const Image& image, const std::string& state) {
   for (const auto& device : catalog::image_devices(txn, region.name, image.id)) {
     if (device.snapshot_id.empty()) continue;
     const auto snapshot = catalog::find_snapshot(txn, region.name, device.snapshot_id);
-    if (snapshot && snapshot->state == "completed") continue;
+    if (snapshot && snapshot->state == "completed") {
+      if (state == "available") check_not_archived(txn, region, snapshot->id);
+      continue;
+    }
     throw ApiError("InvalidSnapshot.NotFound", "The snapshot '" + device.snapshot_id + "' of image " + image.id +
                                                    " does not exist. Restore it from the Recycle Bin first.");
   }
@@ -172,7 +176,7 @@ void restore_image(Region& region, const Principal& caller, const std::string& i
       return;
     }
     check_image_name(txn, region, image->account, image->name);
-    check_snapshots_of(txn, region, *image);
+    check_snapshots_of(txn, region, *image, recycled->state);
     image->state = recycled->state;
     image->deregistered.reset();
     catalog::update(txn, *image);

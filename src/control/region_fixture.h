@@ -45,6 +45,7 @@
 #include "control/region.h"
 #include "control/snapshot_copies.h"
 #include "control/snapshot_recoding.h"
+#include "control/snapshot_tiers.h"
 #include "control/snapshot_writes.h"
 #include "control/snapshots.h"
 #include "control/upload_session.h"
@@ -254,6 +255,7 @@ class RegionFixture {
     add_snapshot_write_jobs(*runner_, *regions_);
     add_copy_jobs(*runner_, *regions_, options_.copies);
     add_recoding_jobs(*runner_, *regions_);
+    add_tier_jobs(*runner_, *regions_);
     add_image_jobs(*runner_, *regions_);
     add_instance_jobs(*runner_, *regions_);
     runner_->run();

@@ -21,28 +21,45 @@ base::Path state_file(const Region& region) { return region.directory / "scrub";
 
 void write_state(Region& region, const ScrubState& state) {
   std::ostringstream text;
-  text << first_line << "\nafter " << (state.after ? state.after->text() : "-") << "\nbegan " << state.began
-       << "\nfinished " << state.finished << "\npacks " << state.packs << "\nbytes " << state.bytes << "\nbad "
-       << state.bad << "\n";
+  const auto after = !state.after_archive.empty() ? state.after_archive : state.after ? state.after->text() : "-";
+  text << first_line << "\nafter " << after << "\nbegan " << state.began << "\nfinished " << state.finished
+       << "\npacks " << state.packs << "\nbytes " << state.bytes << "\nbad " << state.bad << "\n";
   const auto written = region.files.replace(state_file(region), base::as_bytes(text.str()));
   if (!written) throw std::runtime_error("the scrub's position: " + written.error().message());
 }
 
+// A pack, or the archive of a snapshot.
 struct Due {
   PackId id;
+  std::string snapshot_id = {};
   std::uint64_t bytes = 0;
+
+  bool is_after(const ScrubState& state) const {
+    if (!state.after_archive.empty()) return snapshot_id > state.after_archive;
+    return !snapshot_id.empty() || !state.after || id > *state.after;
+  }
 };
 
-// By the catalog, not by the index: a pack that the index has lost must be missed.
-std::vector<Due> packs_of(Region& region) {
+// Packs by the catalog, not by the index: one that the index has lost must be missed. Then archives.
+std::vector<Due> all_of(Region& region) {
   std::vector<Due> packs;
-  for (const auto& row :
-       catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return catalog::packs(txn, region.name); })) {
+  std::vector<catalog::SnapshotTier> tiers;
+  std::vector<catalog::Pack> rows;
+  region.catalog.read([&](catalog::Txn& txn) {
+    rows = catalog::packs(txn, region.name);
+    tiers = catalog::snapshot_tiers(txn, region.name);
+  });
+  for (const auto& row : rows) {
     const auto id = PackId::from_text(row.id);
     if (!id || (row.state != "live" && row.state != "condemned")) continue;
     packs.push_back({.id = *id, .bytes = static_cast<std::uint64_t>(row.bytes)});
   }
   std::ranges::sort(packs, {}, &Due::id);
+  for (const auto& tier : tiers) {
+    if (tier.archive_bytes == 0) continue;
+    packs.push_back(
+        {.id = {}, .snapshot_id = tier.snapshot_id, .bytes = static_cast<std::uint64_t>(tier.archive_bytes)});
+  }
   return packs;
 }
 
@@ -91,25 +108,35 @@ ScrubState scrub_state(Region& region) {
   ScrubState state;
   lines >> name >> after >> name >> state.began >> name >> state.finished >> name >> state.packs >> name >>
       state.bytes >> name >> state.bad;
-  if (after != "-") state.after = PackId::from_text(after);
-  if (line == first_line && lines && name == "bad" && (after == "-" || state.after)) return state;
+  if (after.starts_with("snap-")) state.after_archive = after;
+  if (after != "-" && state.after_archive.empty()) state.after = PackId::from_text(after);
+  const bool is_place = after == "-" || state.after || !state.after_archive.empty();
+  if (line == first_line && lines && name == "bad" && is_place) return state;
   base::log_warning("scrub", "{} is damaged; the scrub begins anew", state_file(region).string());
   return {};
 }
 
-std::vector<blocks::BadPlace> scrub_now(Region& region, const std::function<bool(const ScrubProgress&)>& on_pack) {
-  std::vector<blocks::BadPlace> bad;
+Scrubbed scrub_now(Region& region, const std::function<bool(const ScrubProgress&)>& on_pack) {
+  Scrubbed found;
   ScrubProgress progress;
-  for (const auto& pack : packs_of(region)) {
-    const auto scrubbed = scrub(region, pack.id);
-    if (!scrubbed) continue;
-    bad.insert(bad.end(), scrubbed->bad.begin(), scrubbed->bad.end());
+  for (const auto& due : all_of(region)) {
+    if (due.snapshot_id.empty()) {
+      const auto scrubbed = scrub(region, due.id);
+      if (!scrubbed) continue;
+      found.bad.insert(found.bad.end(), scrubbed->bad.begin(), scrubbed->bad.end());
+      progress.bytes += scrubbed->bytes;
+      progress.records += scrubbed->records;
+    } else {
+      const auto checked = check_archive_of(region, due.snapshot_id, [&] { return !on_pack || on_pack(progress); });
+      if (!checked) continue;
+      if (!checked->bad.empty()) found.bad_archives.push_back(*checked);
+      progress.bytes += checked->bytes;
+      progress.records += checked->chunks;
+    }
     progress.packs += 1;
-    progress.bytes += scrubbed->bytes;
-    progress.records += scrubbed->records;
     if (on_pack && !on_pack(progress)) throw std::runtime_error("the scrub was stopped");
   }
-  return bad;
+  return found;
 }
 
 Scrubber::Step Scrubber::step(Region& region) {
@@ -121,11 +148,10 @@ Scrubber::Step Scrubber::step(Region& region) {
   if (scrub_a_suspect(region)) return rest();
   auto state = scrub_state(region);
   if (state.began == 0) state.began = region.clock.now();
-  const auto packs = packs_of(region);
+  const auto packs = all_of(region);
   std::uint64_t total = 0;
   for (const auto& pack : packs) total += pack.bytes;
-  const auto next =
-      std::ranges::find_if(packs, [&](const auto& pack) { return !state.after || pack.id > *state.after; });
+  const auto next = std::ranges::find_if(packs, [&](const auto& pack) { return pack.is_after(state); });
   const auto now = region.clock.now();
   // A tenth of the time is left for being late. A clock that went back does not make the scrub wait for it.
   const auto share = next == packs.end()
@@ -140,11 +166,17 @@ Scrubber::Step Scrubber::step(Region& region) {
     write_state(region, {.after = {}, .began = now, .finished = now});
     return {.read = false, .wait = longest_wait};
   }
-  const auto scrubbed = scrub(region, next->id);
-  state.after = next->id;
+  if (next->snapshot_id.empty()) {
+    const auto scrubbed = scrub(region, next->id);
+    state.after = next->id;
+    state.bad += scrubbed ? scrubbed->bad.size() : 0;
+  } else {
+    const auto checked = check_archive_of(region, next->snapshot_id, [this] { return !stopping(); });
+    state.after_archive = next->snapshot_id;
+    state.bad += checked ? checked->bad.size() : 0;
+  }
   state.packs += 1;
   state.bytes += next->bytes;
-  state.bad += scrubbed ? scrubbed->bad.size() : 0;
   write_state(region, state);
   return rest();
 }
@@ -160,6 +192,11 @@ void Scrubber::stop() {
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
+}
+
+bool Scrubber::stopping() {
+  base::Lock lock(mutex_);
+  return stopping_;
 }
 
 void Scrubber::run() {

@@ -105,7 +105,7 @@ TEST(Scrub, damage_is_told_and_healed_by_the_next_store_of_the_content) {
   ASSERT_TRUE(contents);
   const auto entry = contents->entries[1];
   damage(world, pack, entry.offset + 4000);
-  const auto bad = scrub_now(region);
+  const auto bad = scrub_now(region).bad;
   ASSERT_EQ(bad.size(), 1U);
   EXPECT_EQ(bad[0].id, entry.id);
   EXPECT_EQ(bad[0].location.pack, pack);
@@ -134,7 +134,7 @@ TEST(Scrub, a_damaged_footer_is_healed_by_the_next_collection) {
   const auto image = world.import_disk("image", bytes);
   const auto pack = pack_of(world, "data");
   damage(world, pack, *region.store.pack_store().size(pack) - 100);
-  EXPECT_EQ(scrub_now(region).size(), 1U);
+  EXPECT_EQ(scrub_now(region).bad.size(), 1U);
   EXPECT_EQ(collect(region, {.grace = 0}).compacted_packs, 1U);
   EXPECT_NE(pack_of(world, "data"), pack);
   EXPECT_TRUE(usage(region).damaged.empty());

@@ -9,6 +9,7 @@
 #include "control/ebs_refusals.h"
 #include "control/key_domains.h"
 #include "control/snapshot_sharing.h"
+#include "control/snapshot_tiers.h"
 #include "control/snapshots.h"
 
 namespace kiln::control {
@@ -29,6 +30,7 @@ Source source_of(catalog::Txn& txn, const Region& region, const Principal& calle
   if (row->state != "completed") {
     refuse_ebs("The snapshot '" + id + "' is " + row->state + " and not completed.", "INVALID_SNAPSHOT_ID");
   }
+  refuse_archived_to_ebs(txn, region, id);
   const auto disk = snapshot_disk(txn, region, *row);
   return {.snapshot = *std::move(row), .disk = disk};
 }

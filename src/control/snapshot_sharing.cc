@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "catalog/kms_keys.h"
 #include "catalog/lifecycle.h"
+#include "control/snapshot_tiers.h"
 #include "control/snapshots.h"
 
 namespace kiln::control {
@@ -17,6 +18,7 @@ void check_shareable(catalog::Txn& txn, const Region& region, const Snapshot& sn
   if (snapshot.state == "error") {
     throw ApiError("IncorrectState", "Snapshot is in invalid state - " + snapshot.state);
   }
+  check_not_archived(txn, region, snapshot.id);
   if (is_public(changes.add)) {
     if (snapshot.encrypted) {
       throw ApiError("OperationNotPermitted", "Encrypted snapshots cannot be made public");
@@ -38,7 +40,10 @@ void check_shareable(catalog::Txn& txn, const Region& region, const Snapshot& sn
 
 bool may_read_snapshot(catalog::Txn& txn, const Region& region, const std::string& account, const Snapshot& snapshot) {
   if (snapshot.state == "recoverable") return false;
-  return snapshot.account == account || catalog::has_snapshot_permission(txn, region.name, snapshot.id, account);
+  if (snapshot.account == account) return true;
+  // Whom it is shared with has lost it while it is archived.
+  return catalog::has_snapshot_permission(txn, region.name, snapshot.id, account) &&
+         !is_archived(txn, region, snapshot.id);
 }
 
 Snapshot readable_snapshot(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& id) {

@@ -9,6 +9,7 @@
 #include "catalog/blocks.h"
 #include "control/ebs_refusals.h"
 #include "control/key_domains.h"
+#include "control/snapshot_tiers.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
 #include "control/uploads.h"
@@ -117,6 +118,7 @@ std::optional<StartedSnapshot> made_before(catalog::Txn& txn, const std::optiona
 void insert_rows(catalog::Txn& txn, Region& region, const Principal& caller, const SnapshotToWrite& what,
                  const StartedSnapshot& made) {
   const auto parent_row = parent_of(txn, region, caller, what);
+  if (parent_row) refuse_archived_to_ebs(txn, region, parent_row->id);
   const auto parent = parent_row ? snapshot_disk(txn, region, *parent_row) : blocks::DiskId{};
   const auto& key_arn = made.key_arn;
   check_quota(txn, region, caller);

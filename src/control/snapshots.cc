@@ -18,6 +18,7 @@
 #include "control/snapshot_locks.h"
 #include "control/snapshot_recoding.h"
 #include "control/snapshot_sharing.h"
+#include "control/snapshot_tiers.h"
 #include "control/snapshot_writes.h"
 #include "control/tags.h"
 #include "control/uploads.h"
@@ -225,6 +226,7 @@ blocks::DiskId snapshot_disk(catalog::Txn& txn, const Region& region, const Snap
   }
   const auto root = catalog::select_one<catalog::Root>(txn, "WHERE region = $1 AND kind = 'snapshot' AND owner = $2",
                                                        {region.name, snapshot.id});
+  if (!root) check_not_archived(txn, region, snapshot.id);
   const auto digest = root ? base::Digest::from_hex(root->digest) : std::nullopt;
   if (!digest) throw std::runtime_error("snapshot " + snapshot.id + " has no root");
   return {.root = *digest, .size_bytes = static_cast<std::uint64_t>(root->size_bytes)};
@@ -234,6 +236,7 @@ void delete_snapshot_rows(catalog::Txn& txn, Region& region, const Snapshot& sna
   catalog::drop_roots(txn, region.name, "snapshot", snapshot.id);
   drop_recoded_root(txn, region, snapshot.id);
   end_started_snapshot(txn, region, snapshot);
+  drop_archive(txn, region, snapshot.id);
   catalog::remove(txn, snapshot);
   remove_all_tags(txn, region, snapshot.id);
 }
@@ -266,10 +269,13 @@ std::vector<SnapshotDetails> describe_snapshots(Region& region, const Principal&
     });
     std::map<std::string, std::vector<catalog::Tag>> tags;
     for (auto& tag : all_tags(txn, region, caller.account)) tags[tag.resource_id].push_back(std::move(tag));
+    std::map<std::string, catalog::SnapshotTier> tiers;
+    for (auto& tier : catalog::snapshot_tiers(txn, region.name)) tiers.emplace(tier.snapshot_id, std::move(tier));
     std::vector<SnapshotDetails> details;
     for (auto& row : rows) {
       auto& entry = details.emplace_back();
       entry.tags = tags[row.id];
+      if (const auto tier = tiers.find(row.id); tier != tiers.end()) entry.tier = tier->second;
       entry.snapshot = std::move(row);
     }
     return details;

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/lifecycle.h"
 #include "catalog/snapshots.h"
 #include "catalog/tags.h"
 #include "control/region.h"
@@ -43,7 +44,8 @@ struct SnapshotQuery {
 };
 struct SnapshotDetails {
   catalog::Snapshot snapshot;
-  std::vector<catalog::Tag> tags;  // the caller's
+  std::vector<catalog::Tag> tags;                  // the caller's
+  std::optional<catalog::SnapshotTier> tier = {};  // of one that was to be archived (snapshot_tiers.h)
 };
 std::vector<SnapshotDetails> describe_snapshots(Region& region, const Principal& caller, const SnapshotQuery& query);
 
@@ -51,7 +53,7 @@ std::vector<SnapshotDetails> describe_snapshots(Region& region, const Principal&
 // InvalidParameterValue for what is no snapshot id, InvalidSnapshot.NotFound.
 catalog::Snapshot snapshot_of(catalog::Txn& txn, const Region& region, const std::string& account,
                               const std::string& id);
-// The disk of a completed snapshot, from its root row. Throws IncorrectState when it is not completed.
+// The disk of a completed snapshot, from its root row. Throws IncorrectState when it is not completed, or is archived.
 blocks::DiskId snapshot_disk(catalog::Txn& txn, const Region& region, const catalog::Snapshot& snapshot);
 
 // For CreateSnapshot and CreateImage, in the caller's transaction: a pending row that names volume and its lineage.

@@ -8,6 +8,7 @@
 
 #include "catalog/blocks.h"
 #include "catalog/volumes.h"
+#include "control/snapshot_tiers.h"
 #include "control/snapshots.h"
 
 namespace kiln::control {
@@ -16,6 +17,8 @@ namespace {
 struct Rows {
   std::vector<catalog::Snapshot> snapshots;  // completed
   std::vector<blocks::DiskId> disks;         // of each
+  std::vector<catalog::Snapshot> archived;   // completed ones that are in the archive tier
+  std::vector<catalog::SnapshotTier> tiers;  // those with an archive
   std::vector<catalog::Root> others;         // roots of volumes, sessions and started snapshots
   std::vector<catalog::Image> images;        // neither deregistered nor failed
   std::multimap<std::string, std::string> snapshots_of_image;
@@ -29,6 +32,14 @@ Rows read_rows(Region& region) {
     Rows rows;
     rows.snapshots = catalog::select<catalog::Snapshot>(
         txn, "WHERE region = $1 AND state = 'completed' ORDER BY started, id", {region.name});
+    rows.tiers = catalog::select<catalog::SnapshotTier>(
+        txn, "WHERE region = $1 AND archive_bytes > 0 ORDER BY snapshot_id", {region.name});
+    std::erase_if(rows.snapshots, [&](const catalog::Snapshot& snapshot) {
+      const bool is_archived = std::ranges::any_of(
+          rows.tiers, [&](const auto& tier) { return tier.snapshot_id == snapshot.id && tier.tier == "archive"; });
+      if (is_archived) rows.archived.push_back(snapshot);
+      return is_archived;
+    });
     for (const auto& snapshot : rows.snapshots) rows.disks.push_back(snapshot_disk(txn, region, snapshot));
     rows.others = catalog::select<catalog::Root>(txn, "WHERE region = $1 AND kind <> 'snapshot'", {region.name});
     rows.images = catalog::select<catalog::Image>(
@@ -96,6 +107,45 @@ std::uint64_t bytes_of_heads(const Rows& rows, const Region& region) {
   return bytes;
 }
 
+void add_archives(const Rows& rows, Usage& total) {
+  for (const auto& tier : rows.tiers) {
+    const auto bytes = static_cast<std::uint64_t>(tier.archive_bytes);
+    total.archive_bytes += bytes;
+    if (!tier.damage.empty()) total.damaged_archives.push_back(tier);
+    const auto snapshot = std::ranges::find(rows.archived, tier.snapshot_id, &catalog::Snapshot::id);
+    if (snapshot == rows.archived.end()) continue;
+    const auto logical = static_cast<std::uint64_t>(snapshot->size_bytes);
+    total.snapshots.push_back({.snapshot = *snapshot,
+                               .bytes = {.logical_bytes = logical,
+                                         .data_bytes = static_cast<std::uint64_t>(snapshot->full_bytes),
+                                         .stored_bytes = bytes,
+                                         .exclusive_bytes = bytes}});
+    total.logical_bytes += logical;
+  }
+}
+
+void verify_archives(Region& region, const std::function<bool(const blocks::VerifyProgress&)>& progress,
+                     VerifiedRegion& answer) {
+  const auto tiers =
+      catalog::in_read(region.catalog, [&](catalog::Txn& txn) { return catalog::snapshot_tiers(txn, region.name); });
+  for (const auto& tier : tiers) {
+    if (tier.archive_bytes == 0) continue;
+    const auto checked = check_archive_of(region, tier.snapshot_id, [&] { return !progress || progress(answer.done); });
+    if (!checked) continue;
+    answer.roots += 1;
+    answer.done.chunks += checked->chunks;
+    answer.done.plain_bytes += checked->chunks * blocks::chunk_bytes;
+    for (const auto& bad : checked->bad) {
+      answer.bad.push_back({.root = {.region = region.name, .kind = "archive", .owner = tier.snapshot_id},
+                            .bad = {.id = {},
+                                    .location = {},
+                                    .lost = true,
+                                    .chunk_index = bad.chunk_index,
+                                    .why = "the archive, at byte " + std::to_string(bad.offset) + ": " + bad.why}});
+    }
+  }
+}
+
 }  // namespace
 
 Usage usage(Region& region, const std::function<bool()>& go_on) {
@@ -123,6 +173,7 @@ Usage usage(Region& region, const std::function<bool()>& go_on) {
     total.snapshots.push_back({.snapshot = rows.snapshots[i], .bytes = used->roots[i]});
     total.logical_bytes += used->roots[i].logical_bytes;
   }
+  add_archives(rows, total);
   for (std::size_t i = 0; i < rows.images.size(); ++i) {
     total.images.push_back({.image = rows.images[i], .bytes = used->groups[i]});
   }
@@ -158,6 +209,7 @@ VerifiedRegion verify(Region& region, const std::function<bool(const blocks::Ver
   }
   VerifiedRegion answer{.done = verified->done, .roots = rows.size(), .bad = {}};
   for (const auto& bad : verified->bad) answer.bad.push_back({.root = rows.at(bad.root), .bad = bad});
+  verify_archives(region, progress, answer);
   return answer;
 }
 

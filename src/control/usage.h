@@ -13,11 +13,13 @@
 #include "blocks/verify.h"
 #include "catalog/blocks.h"
 #include "catalog/images.h"
+#include "catalog/lifecycle.h"
 #include "catalog/snapshots.h"
 #include "control/region.h"
 
 namespace kiln::control {
 
+// Of one that is archived: stored and exclusive are the bytes of its archive.
 struct SnapshotUsage {
   catalog::Snapshot snapshot;
   blocks::RootUsage bytes;
@@ -37,9 +39,11 @@ struct Usage {
   std::uint64_t store_bytes = 0;       // of all packs
   std::uint64_t live_bytes = 0;        // of records that a root reaches
   std::uint64_t condemned_bytes = 0;   // of packs that wait for their deletion
+  std::uint64_t archive_bytes = 0;     // of all archives, those of temporarily restored snapshots too
   std::uint64_t volume_bytes = 0;      // that the heads of volumes and of started snapshots take on this host
   std::uint64_t free_bytes = 0;        // of the file system that the store is on
   std::vector<DamagedRecord> damaged;  // that verify, the scrub or a compaction found
+  std::vector<catalog::SnapshotTier> damaged_archives;  // that the scrub found
 };
 // go_on returns false to stop.
 Usage usage(Region& region, const std::function<bool()>& go_on = {});
@@ -48,6 +52,7 @@ struct VerifiedRoot {
   catalog::Root root;  // the first one that reaches the bad record
   blocks::BadRecord bad;
 };
+// An archive that is damaged is a lost chunk of its snapshot, in no pack.
 struct VerifiedRegion {
   blocks::VerifyProgress done;
   std::uint64_t roots = 0;

@@ -15,6 +15,7 @@
 #include "control/scrub.h"
 #include "control/snapshot_copies.h"
 #include "control/snapshot_recoding.h"
+#include "control/snapshot_tiers.h"
 #include "control/snapshot_writes.h"
 #include "control/snapshots.h"
 #include "control/upload_session.h"
@@ -151,6 +152,7 @@ struct Daemon::Parts {
     control::add_snapshot_write_jobs(runner, regions);
     control::add_copy_jobs(runner, regions, {.most_failures = config.copy_attempts});
     control::add_recoding_jobs(runner, regions);
+    control::add_tier_jobs(runner, regions);
     control::add_image_jobs(runner, regions);
     control::add_instance_jobs(runner, regions, {.network_ready = network_ready()});
     runner.run();

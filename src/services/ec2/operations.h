@@ -24,6 +24,7 @@ std::span<const Operation> sharing_setting_operations();
 std::span<const Operation> snapshot_attribute_operations();
 std::span<const Operation> snapshot_lock_operations();
 std::span<const Operation> snapshot_operations();
+std::span<const Operation> snapshot_tier_operations();
 std::span<const Operation> tag_operations();
 std::span<const Operation> volume_operations();
 

@@ -27,6 +27,7 @@ struct Snapshot {
   std::optional<std::string> kms_key_id;
   std::vector<Tag> tag_set;
   std::string storage_tier = "standard";
+  std::optional<wire::Timestamp> restore_expiry_time;
   std::optional<std::int64_t> full_snapshot_size_in_bytes;
 };
 
@@ -87,7 +88,7 @@ struct DeleteSnapshotRequest {
 KILN_WIRE(kiln::services::ec2::CreateSnapshotRequest, volume_id, description, tag_specification)
 KILN_WIRE(kiln::services::ec2::Snapshot, snapshot_id, volume_id, status, status_message, start_time, completion_time,
           progress, owner_id, description, volume_size, encrypted, kms_key_id, tag_set, storage_tier,
-          full_snapshot_size_in_bytes)
+          restore_expiry_time, full_snapshot_size_in_bytes)
 KILN_WIRE(kiln::services::ec2::InstanceSpecification, instance_id, exclude_boot_volume, exclude_data_volume_id)
 KILN_WIRE(kiln::services::ec2::CreateSnapshotsRequest, instance_specification, description, copy_tags_from_source,
           outpost_arn, tag_specification)
@@ -120,6 +121,10 @@ Snapshot to_shape(const control::SnapshotDetails& details) {
                  .encrypted = row.encrypted,
                  .kms_key_id = row.encrypted ? std::optional(row.kms_key_arn) : std::nullopt,
                  .tag_set = ec2::to_shape(details.tags)};
+  if (details.tier) {
+    shape.storage_tier = details.tier->tier;
+    if (details.tier->restore_expires) shape.restore_expiry_time = {*details.tier->restore_expires};
+  }
   if (!row.state_message.empty()) shape.status_message = row.state_message;
   if (row.completed) {
     shape.completion_time = {*row.completed};

@@ -135,7 +135,11 @@ void usage(const Command& command) {
     item["healed"] = damaged.healed;
     command.send("damaged", std::move(item));
   }
+  for (const auto& tier : usage.damaged_archives) {
+    command.send("damaged_archive", {{"id", tier.snapshot_id}, {"why", tier.damage}});
+  }
   command.send("done", {{"logical_bytes", usage.logical_bytes},
+                        {"archive_bytes", usage.archive_bytes},
                         {"store_bytes", usage.store_bytes},
                         {"live_bytes", usage.live_bytes},
                         {"condemned_bytes", usage.condemned_bytes},
@@ -184,21 +188,30 @@ void gc(const Command& command) {
                         {"revived_packs", done.revived_packs},
                         {"deleted_packs", done.deleted_packs},
                         {"deleted_bytes", done.deleted_bytes},
+                        {"deleted_archives", done.deleted_archives},
+                        {"deleted_archive_bytes", done.deleted_archive_bytes},
                         {"refused", done.refused}});
 }
 
 void scrub(const Command& command) {
   if (command.flag("now")) {
     control::ScrubProgress last;
-    const auto bad = control::scrub_now(command.region, [&](const control::ScrubProgress& progress) {
+    const auto found = control::scrub_now(command.region, [&](const control::ScrubProgress& progress) {
       last = progress;
       command.send("progress", {{"packs", progress.packs}, {"bytes", progress.bytes}});
       return command.go_on();
     });
-    for (const auto& each : bad) command.send("bad", to_json(each));
-    command.send(
-        "done",
-        {{"now", true}, {"packs", last.packs}, {"bytes", last.bytes}, {"records", last.records}, {"bad", bad.size()}});
+    for (const auto& each : found.bad) command.send("bad", to_json(each));
+    for (const auto& each : found.bad_archives) {
+      for (const auto& bad : each.bad) {
+        command.send("bad_archive", {{"id", each.snapshot_id}, {"offset", bad.offset}, {"why", bad.why}});
+      }
+    }
+    command.send("done", {{"now", true},
+                          {"packs", last.packs},
+                          {"bytes", last.bytes},
+                          {"records", last.records},
+                          {"bad", found.bad.size() + found.bad_archives.size()}});
     return;
   }
   const auto state = control::scrub_state(command.region);
