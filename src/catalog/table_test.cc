@@ -14,6 +14,7 @@
 #include "catalog/kms_keys.h"
 #include "catalog/lifecycle.h"
 #include "catalog/network.h"
+#include "catalog/parameters.h"
 #include "catalog/sharing.h"
 #include "catalog/snapshots.h"
 #include "catalog/tags.h"
@@ -79,7 +80,8 @@ using EveryRow =
          Instance, InstanceGroup, Job, KeyPair, Vpc, Subnet, SecurityGroup, SecurityGroupRule, Snapshot,
          StartedSnapshot, Tag, Volume, Attachment, KmsKey, KmsAlias, KmsTag, KeyDomain, EbsDefaults, SnapshotPermission,
          SnapshotLock, SnapshotTier, SharingSettings, Recycled, RecycleRule, RecycleRuleTag, AccountMembership,
-         IamIdentity, IamMember, IamPolicy, IamPolicyVersion, IamAttachment, IamInlinePolicy, IamTag>;
+         IamIdentity, IamMember, IamPolicy, IamPolicyVersion, IamAttachment, IamInlinePolicy, IamTag, ParameterVersion,
+         ParameterLabel, ParameterTag>;
 
 TEST(Table, every_struct_is_its_table_and_every_table_has_a_struct) {
   TempCatalog catalog;

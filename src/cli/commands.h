@@ -50,6 +50,13 @@ struct ShareOptions {
 };
 int share(const Common& common, const ShareOptions& options);  // prints the snapshots that are shared beside the image
 
+struct AliasOptions {
+  std::string alias, image;  // debian-12, or the whole /aws/service/kiln/debian-12
+};
+int aliases(const Common& common);                                 // the aliases of a region and what they name
+int set_alias(const Common& common, const AliasOptions& options);  // prints the parameter's name
+int delete_alias(const Common& common, const AliasOptions& options);
+
 int api(bool shapes);  // every operation served, as "service operation", or their members as JSON
 int inspect(const std::string& file);
 

@@ -98,6 +98,34 @@ void add_share(CLI::App& app, Common& common, ShareOptions& options, int& exit_c
   share_command->callback([&common, &options, &exit_code] { exit_code = share(common, options); });
 }
 
+void add_alias(CLI::App& app, Common& common, AliasOptions& options, int& exit_code) {
+  auto* const alias_command = app.add_subcommand("alias", "name images for everybody: list, set, delete");
+  alias_command->require_subcommand(1);
+  auto* const list = alias_command->add_subcommand("list", "the aliases of a region");
+  add_place(list, common);
+  list->callback([&common, &exit_code] { exit_code = aliases(common); });
+  auto* const set = alias_command->add_subcommand("set", "let an alias name an image");
+  set->add_option("alias", options.alias, "the alias: debian-12 is /aws/service/kiln/debian-12")->required();
+  set->add_option("image", options.image, "the image's id")->required();
+  add_place(set, common);
+  set->callback([&common, &options, &exit_code] { exit_code = set_alias(common, options); });
+  auto* const remove = alias_command->add_subcommand("delete", "forget an alias and all that it named");
+  remove->add_option("alias", options.alias, "the alias")->required();
+  add_place(remove, common);
+  remove->callback([&common, &options, &exit_code] { exit_code = delete_alias(common, options); });
+  alias_command->footer(
+      "Every account reads an alias as a parameter of Systems Manager, and launches by it.\n"
+      "Examples:\n  kiln alias set debian-12 ami-0123456789abcdef0\n"
+      "  aws ec2 run-instances --image-id resolve:ssm:/aws/service/kiln/debian-12\n");
+}
+
+void add_api(CLI::App& app, bool& shapes, int& exit_code) {
+  auto* const api_command = app.add_subcommand("api", "list every AWS operation that is served");
+  api_command->add_flag("--shapes", shapes, "print the members of their requests and responses as JSON");
+  api_command->footer("Example: kiln api | grep Image\n");
+  api_command->callback([&shapes, &exit_code] { exit_code = api(shapes); });
+}
+
 void add_inspect(CLI::App& app, std::string& inspected, int& exit_code) {
   auto* const inspect_command = app.add_subcommand("inspect", "print what is in one of our files");
   inspect_command->add_option("file", inspected, "the file, or the directory of a volume or of the index")->required();
@@ -157,11 +185,11 @@ int main(int count, char** arguments) {
   ShareOptions share_options;
   add_share(app, common, share_options, exit_code);
 
-  auto* const api_command = app.add_subcommand("api", "list every AWS operation that is served");
+  AliasOptions alias_options;
+  add_alias(app, common, alias_options, exit_code);
+
   bool api_shapes = false;
-  api_command->add_flag("--shapes", api_shapes, "print the members of their requests and responses as JSON");
-  api_command->footer("Example: kiln api | grep Image\n");
-  api_command->callback([&] { exit_code = api(api_shapes); });
+  add_api(app, api_shapes, exit_code);
 
   std::string inspected;
   add_inspect(app, inspected, exit_code);

@@ -189,7 +189,7 @@ void refuse(Region& region, const Principal& principal, const Asked& asked, cons
             ". Encoded authorization failure message: " + encoded_message(region, principal, asked, decision),
         403);
   }
-  if (service == "kms") throw ApiError("AccessDeniedException", text, 400);
+  if (service == "kms" || service == "ssm") throw ApiError("AccessDeniedException", text, 400);
   throw ApiError(is_query_service(service) ? "AccessDenied" : "AccessDeniedException", text, 403);
 }
 

@@ -13,7 +13,7 @@ using catalog::Txn;
 catalog::KmsKey usable_key(Region& region, const Principal& caller, const std::string& name) {
   try {
     auto key =
-        find_key(region, {.account = caller.account, .through_ec2 = true}, name, "kms:GenerateDataKeyWithoutPlaintext");
+        find_key(region, {.account = caller.account, .through = "ec2"}, name, "kms:GenerateDataKeyWithoutPlaintext");
     check_enabled(key);
     return key;
   } catch (const ApiError& refusal) {
@@ -41,7 +41,7 @@ void encrypt_by_default(Region& region, const std::string& account, bool encrypt
 }
 
 std::string set_default_key(Region& region, const Principal& caller, const std::string& name) {
-  const auto key = name.empty() ? ebs_key(region, caller.account) : usable_key(region, caller, name);
+  const auto key = name.empty() ? service_key(region, caller.account, ebs_alias) : usable_key(region, caller, name);
   change(region, caller.account, [&](catalog::EbsDefaults& row) { row.key_arn = name.empty() ? "" : key.arn(); });
   return key.arn();
 }

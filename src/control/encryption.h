@@ -54,7 +54,7 @@ auto with_ebs_key(Region& region, const std::string& account, Body body) -> decl
   try {
     return body();
   } catch (const NeedsEbsKey&) {
-    ebs_key(region, account);
+    service_key(region, account, ebs_alias);
     return body();
   }
 }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "catalog/instances.h"
+#include "catalog/parameters.h"
 #include "control/image_visibility.h"
 #include "control/images.h"
 
@@ -18,6 +19,17 @@ std::optional<Image> seen(Region& region, const Principal& caller, const std::st
     if (image && !may_see_image(txn, region, *image, caller)) image.reset();
     return image;
   });
+}
+
+void add_instances(catalog::Txn& txn, const Region& region, const Principal& caller, const std::string& image_id,
+                   const std::vector<std::string>& states, std::vector<ImageReference>& references) {
+  for (const auto& instance : catalog::instances_of_image(txn, region.name, image_id)) {
+    const bool wanted = states.empty() || std::ranges::find(states, instance.state) != states.end();
+    if (instance.account != caller.account || !wanted) continue;
+    references.push_back({.image_id = image_id,
+                          .resource_type = "ec2:Instance",
+                          .arn = "arn:aws:ec2:" + region.name + ":" + instance.account + ":instance/" + instance.id});
+  }
 }
 
 }  // namespace
@@ -36,19 +48,15 @@ std::vector<Image> image_ancestry(Region& region, const Principal& caller, const
 }
 
 std::vector<ImageReference> image_references(Region& region, const Principal& caller,
-                                             const std::vector<std::string>& image_ids,
-                                             const std::vector<std::string>& states) {
+                                             const std::vector<std::string>& image_ids, const ReferenceQuery& query) {
   return catalog::in_read(region.catalog, [&](catalog::Txn& txn) {
     std::vector<ImageReference> references;
     for (const auto& id : std::set<std::string>(image_ids.begin(), image_ids.end())) {
       visible_image(txn, region, caller, id);
-      for (const auto& instance : catalog::instances_of_image(txn, region.name, id)) {
-        const bool wanted = states.empty() || std::ranges::find(states, instance.state) != states.end();
-        if (instance.account != caller.account || !wanted) continue;
-        references.push_back(
-            {.image_id = id,
-             .resource_type = "ec2:Instance",
-             .arn = "arn:aws:ec2:" + region.name + ":" + instance.account + ":instance/" + instance.id});
+      if (query.instances) add_instances(txn, region, caller, id, query.states, references);
+      if (!query.parameters) continue;
+      for (const auto& row : catalog::parameters_naming(txn, region.name, caller.account, id)) {
+        references.push_back({.image_id = id, .resource_type = "ssm:Parameter", .arn = row.arn()});
       }
     }
     std::ranges::sort(references, {}, [](const auto& each) { return std::pair(each.image_id, each.arn); });

@@ -20,13 +20,16 @@ std::vector<catalog::Image> image_ancestry(Region& region, const Principal& call
 
 struct ImageReference {
   std::string image_id;
-  std::string resource_type;  // ec2:Instance
+  std::string resource_type;  // ec2:Instance, ssm:Parameter
   std::string arn;
 };
-// What of the caller's names the images, by image and ARN. Instances that are terminated do not count; states narrows
-// them further when it is not empty. Throws what visible_image() throws.
+// What is looked for. Instances that are terminated do not count; states narrows them further when it is not empty.
+struct ReferenceQuery {
+  bool instances = false, parameters = false;
+  std::vector<std::string> states = {};
+};
+// What of the caller's names the images, by image and ARN. Throws what visible_image() throws.
 std::vector<ImageReference> image_references(Region& region, const Principal& caller,
-                                             const std::vector<std::string>& image_ids,
-                                             const std::vector<std::string>& states);
+                                             const std::vector<std::string>& image_ids, const ReferenceQuery& query);
 
 }  // namespace kiln::control

@@ -83,7 +83,7 @@ DomainId domain_of_key(Region& region, const KmsKey& key) {
 DomainId domain_if(Region& region, const std::string& account, const std::string& key_arn, const std::string& action) {
   if (key_arn.empty()) return {};
   try {
-    const auto key = find_key(region, {.account = account, .through_ec2 = true}, key_arn, action);
+    const auto key = find_key(region, {.account = account, .through = "ec2"}, key_arn, action);
     check_enabled(key);
     return domain_of_key(region, key);
   } catch (const base::ApiError& refusal) {

@@ -13,6 +13,47 @@ const policy::Document& allow_all() {
   return document;
 }
 
+struct ServicePolicy {
+  std::string id, name, endpoint;
+};
+
+std::string service_key_policy(const ServicePolicy& service, const std::string& account, const std::string& region) {
+  return R"({
+  "Version" : "2012-10-17",
+  "Id" : ")" +
+         service.id +
+         R"(",
+  "Statement" : [ {
+    "Sid" : "Allow access through )" +
+         service.name + R"( for all principals in the account that are authorized to use )" + service.name + R"(",
+    "Effect" : "Allow",
+    "Principal" : {
+      "AWS" : "*"
+    },
+    "Action" : [ "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant",
+      "kms:DescribeKey" ],
+    "Resource" : "*",
+    "Condition" : {
+      "StringEquals" : {
+        "kms:ViaService" : ")" +
+         service.endpoint + "." + region + R"(.amazonaws.com",
+        "kms:CallerAccount" : ")" +
+         account + R"("
+      }
+    }
+  }, {
+    "Sid" : "Allow direct access to key metadata to the account",
+    "Effect" : "Allow",
+    "Principal" : {
+      "AWS" : "arn:aws:iam::)" +
+         account + R"(:root"
+    },
+    "Action" : [ "kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant" ],
+    "Resource" : "*"
+  } ]
+})";
+}
+
 }  // namespace
 
 bool policy_allows(const std::string& policy, const KeyUse& use) {
@@ -63,37 +104,11 @@ std::string default_key_policy(const std::string& account) {
 }
 
 std::string ebs_key_policy(const std::string& account, const std::string& region) {
-  return R"({
-  "Version" : "2012-10-17",
-  "Id" : "auto-ebs-2",
-  "Statement" : [ {
-    "Sid" : "Allow access through EBS for all principals in the account that are authorized to use EBS",
-    "Effect" : "Allow",
-    "Principal" : {
-      "AWS" : "*"
-    },
-    "Action" : [ "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant",
-      "kms:DescribeKey" ],
-    "Resource" : "*",
-    "Condition" : {
-      "StringEquals" : {
-        "kms:ViaService" : "ec2.)" +
-         region + R"(.amazonaws.com",
-        "kms:CallerAccount" : ")" +
-         account + R"("
-      }
-    }
-  }, {
-    "Sid" : "Allow direct access to key metadata to the account",
-    "Effect" : "Allow",
-    "Principal" : {
-      "AWS" : "arn:aws:iam::)" +
-         account + R"(:root"
-    },
-    "Action" : [ "kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant" ],
-    "Resource" : "*"
-  } ]
-})";
+  return service_key_policy({.id = "auto-ebs-2", .name = "EBS", .endpoint = "ec2"}, account, region);
+}
+
+std::string ssm_key_policy(const std::string& account, const std::string& region) {
+  return service_key_policy({.id = "auto-ssm-1", .name = "AWS Systems Manager", .endpoint = "ssm"}, account, region);
 }
 
 }  // namespace kiln::control

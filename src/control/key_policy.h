@@ -27,5 +27,7 @@ void check_policy(const std::string& policy);
 std::string default_key_policy(const std::string& account);
 // Of alias/aws/ebs: the owner may look, and use it through EC2 alone.
 std::string ebs_key_policy(const std::string& account, const std::string& region);
+// Of alias/aws/ssm: the same through Systems Manager.
+std::string ssm_key_policy(const std::string& account, const std::string& region);
 
 }  // namespace kiln::control

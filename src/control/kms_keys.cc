@@ -168,7 +168,7 @@ KmsKey find_key(Txn& txn, const Region& region, const KeyCaller& caller, const s
   }
   const KeyUse use{.account = caller.account,
                    .action = action,
-                   .via_service = caller.through_ec2 ? "ec2." + region.name + ".amazonaws.com" : "",
+                   .via_service = caller.through.empty() ? "" : caller.through + "." + region.name + ".amazonaws.com",
                    .principal = caller.principal};
   const auto who = caller.principal != nullptr ? caller.principal->arn : "arn:aws:iam::" + caller.account + ":root";
   // Of another account's, whether there is such a key is not told either.
@@ -182,8 +182,10 @@ KmsKey find_key(Txn& txn, const Region& region, const KeyCaller& caller, const s
 
 KmsKey find_key(Region& region, const KeyCaller& caller, const std::string& name, const std::string& action) {
   // Naming it makes it, as on AWS.
-  if (name == ebs_alias || name == "arn:aws:kms:" + region.name + ":" + caller.account + ":" + ebs_alias) {
-    ebs_key(region, caller.account);
+  for (const std::string alias : {ebs_alias, ssm_alias}) {
+    if (name == alias || name == "arn:aws:kms:" + region.name + ":" + caller.account + ":" + alias) {
+      service_key(region, caller.account, alias);
+    }
   }
   return catalog::in_read(region.catalog, [&](Txn& txn) { return find_key(txn, region, caller, name, action); });
 }
@@ -211,22 +213,24 @@ KmsKey create_key(Region& region, const Principal& owner, const NewKey& what) {
               what.tags, "");
 }
 
-KmsKey ebs_key(Region& region, const std::string& account) {
+KmsKey service_key(Region& region, const std::string& account, const std::string& alias) {
   const auto there = catalog::in_read(region.catalog, [&](Txn& txn) {
-    return look_up(txn, region, {.account = account, .id = {}, .alias = ebs_alias, .arn = {}});
+    return look_up(txn, region, {.account = account, .id = {}, .alias = alias, .arn = {}});
   });
   if (there) return *there;
+  const bool is_ebs = alias == ebs_alias;
   return make(region,
               {.region = region.name,
                .id = base::new_uuid(),
                .account = account,
                .state = {},
                .manager = "AWS",
-               .description = "Default key that protects my EBS volumes when no other key is defined",
-               .policy = ebs_key_policy(account, region.name),
+               .description = is_ebs ? "Default key that protects my EBS volumes when no other key is defined"
+                                     : "Default key that protects my SSM parameters when no other key is defined",
+               .policy = is_ebs ? ebs_key_policy(account, region.name) : ssm_key_policy(account, region.name),
                .created = region.clock.now(),
                .deletion = {}},
-              {}, ebs_alias);
+              {}, alias);
 }
 
 std::vector<KmsKey> keys_of(Region& region, const std::string& account) {

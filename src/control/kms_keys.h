@@ -20,12 +20,12 @@
 
 namespace kiln::control {
 
-inline constexpr const char* ebs_alias = "alias/aws/ebs";
+inline constexpr const char *ebs_alias = "alias/aws/ebs", *ssm_alias = "alias/aws/ssm";
 
-// Who asks for the use of a key: a caller, for itself or through EC2.
+// Who asks for the use of a key: a caller, for itself or through another service.
 struct KeyCaller {
   std::string account;
-  bool through_ec2 = false;
+  std::string through = {};  // ec2, ssm; empty: for itself
   // Whom the key's policy may name; its own policies allowed the use before (services/kms/asked.cc). Null: the account.
   const Principal* principal = nullptr;
 };
@@ -51,8 +51,8 @@ struct NewKey {
 };
 catalog::KmsKey create_key(Region& region, const Principal& owner, const NewKey& what);
 
-// The account's alias/aws/ebs; made when it is not there yet.
-catalog::KmsKey ebs_key(Region& region, const std::string& account);
+// The account's key that a service itself makes, by its alias (ebs_alias, ssm_alias); made when it is not there yet.
+catalog::KmsKey service_key(Region& region, const std::string& account, const std::string& alias);
 
 // Those that users know of, by id.
 std::vector<catalog::KmsKey> keys_of(Region& region, const std::string& account);

@@ -98,7 +98,7 @@ TEST_F(Keys, eight_who_need_the_ebs_key_at_once_get_one) {
   std::vector<std::string> ids(8);
   {
     std::vector<std::jthread> threads;
-    for (auto& id : ids) threads.emplace_back([&] { id = ebs_key(region(), world.alice.account).id; });
+    for (auto& id : ids) threads.emplace_back([&] { id = service_key(region(), world.alice.account, ebs_alias).id; });
   }
   for (const auto& id : ids) EXPECT_EQ(id, ids.front());
   EXPECT_EQ(region().key_store.list()->size(), 1U);
@@ -106,14 +106,14 @@ TEST_F(Keys, eight_who_need_the_ebs_key_at_once_get_one) {
 }
 
 TEST_F(Keys, the_ebs_key_serves_its_account_through_ec2_and_nobody_else) {
-  const auto key = ebs_key(region(), world.alice.account);
-  const auto use = [&](const std::string& account, bool through_ec2) {
-    return refusal_of(
-        [&] { find_key(region(), {.account = account, .through_ec2 = through_ec2}, key.arn(), "kms:Decrypt"); });
+  const auto key = service_key(region(), world.alice.account, ebs_alias);
+  const auto use = [&](const std::string& account, const std::string& through) {
+    return refusal_of([&] { find_key(region(), {.account = account, .through = through}, key.arn(), "kms:Decrypt"); });
   };
-  EXPECT_EQ(use(world.alice.account, true), "no error");
-  EXPECT_EQ(use(world.alice.account, false), "AccessDeniedException");
-  EXPECT_EQ(use(world.bob.account, true), "AccessDeniedException");
+  EXPECT_EQ(use(world.alice.account, "ec2"), "no error");
+  EXPECT_EQ(use(world.alice.account, ""), "AccessDeniedException");
+  EXPECT_EQ(use(world.alice.account, "ssm"), "AccessDeniedException");
+  EXPECT_EQ(use(world.bob.account, "ec2"), "AccessDeniedException");
 }
 
 // --- policies

@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "control/groups.h"
+#include "control/image_aliases.h"
 #include "control/images.h"
 #include "control/instance_jobs.h"
 #include "control/instance_state.h"
@@ -124,7 +125,7 @@ catalog::Subnet choose_subnet(Txn& txn, const Region& region, const Principal& c
 
 Plan check(Txn& txn, Region& region, const Principal& caller, const Launch& request) {
   Plan plan;
-  plan.image = image_for_launch(txn, region, caller, request.image_id);
+  plan.image = image_for_launch(txn, region, caller, resolve_image_id(txn, region, caller, request.image_id));
   check_type(request, plan.image);
   const auto devices = catalog::image_devices(txn, region.name, plan.image.id);
   for (const auto& device : devices) plan.image_snapshots.push_back(device.snapshot_id);

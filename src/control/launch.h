@@ -34,7 +34,7 @@ struct LaunchDevice {
 };
 
 struct Launch {
-  std::string image_id;
+  std::string image_id;       // or resolve:ssm: and a parameter that names it
   std::string instance_type;  // empty: t3.nano
   int min_count = 1, max_count = 1;
   std::string key_name;

@@ -12,6 +12,7 @@
 #include "control/principal.h"
 #include "control/region.h"
 #include "http/message.h"
+#include "wire/params.h"
 
 namespace kiln::services {
 
@@ -35,6 +36,9 @@ struct Call {
   std::string user_agent;  // as sent; empty when it was not
   bool secure = false;     // came over TLS
   std::string host;        // as the client addressed us: "127.0.0.1:8773"
+
+  // As they were sent, in the query protocols: for what a handler hands on undecoded. Null in tests.
+  const wire::Params* params = nullptr;
 
   // Set when the request carries a ClientToken: the row that the transaction which makes the thing also inserts, with
   // the thing's id as result. Then a repeated request gets the same thing, across a crash too.

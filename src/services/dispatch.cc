@@ -190,7 +190,8 @@ http::Response Dispatch::serve(Incoming& incoming) const try {
             .source_ip = incoming.http.peer_address,
             .user_agent = std::string(incoming.http.header("user-agent").value_or("")),
             .secure = incoming.http.secure,
-            .host = std::string(incoming.http.header("host").value_or(""))};
+            .host = std::string(incoming.http.header("host").value_or("")),
+            .params = &incoming.params};
   const auto body = body_of(incoming.http, operation->payload, std::move(incoming.body_digest));
   call.body = body.get();
   if (operation->access == Access::writes) {

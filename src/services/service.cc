@@ -7,13 +7,14 @@
 #include "services/iam/iam.h"
 #include "services/kms/kms.h"
 #include "services/rbin/rbin.h"
+#include "services/ssm/ssm.h"
 #include "services/sts/sts.h"
 
 namespace kiln::services {
 
 const std::vector<Service>& all_services() {
-  static const std::vector<Service> services{ebs::service(), ec2::service(),  iam::service(),
-                                             kms::service(), rbin::service(), sts::service()};
+  static const std::vector<Service> services{ebs::service(),  ec2::service(), iam::service(), kms::service(),
+                                             rbin::service(), ssm::service(), sts::service()};
   return services;
 }
 

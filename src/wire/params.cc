@@ -47,6 +47,14 @@ Params Params::parse(std::string_view text) {
   return params;
 }
 
+Params Params::of(std::vector<Pair> pairs) {
+  Params params;
+  std::erase_if(pairs, [](const Pair& pair) { return pair.second.empty(); });
+  params.pairs_ = std::move(pairs);
+  std::sort(params.pairs_.begin(), params.pairs_.end());
+  return params;
+}
+
 std::vector<Params::Pair>::const_iterator Params::first_under(std::string_view path_with_dot) const {
   return std::lower_bound(pairs_.begin(), pairs_.end(), path_with_dot,
                           [](const Pair& pair, std::string_view name) { return pair.first < name; });

@@ -22,6 +22,9 @@ class Params {
   // The same of a service whose lists are a name given several times.
   static Params parse_lists(std::string_view text);
 
+  // Of names that are each there once; an empty value is left out.
+  static Params of(std::vector<Pair> pairs);
+
   // Nothing when it is absent or empty.
   std::optional<std::string_view> find(std::string_view name) const;
   // Whether name itself or anything under "name." is there.

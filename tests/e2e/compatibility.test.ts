@@ -49,7 +49,7 @@ const section = (service: Served['service'], all: Served[]): string => {
 describe('compatibility', () => {
   test('docs/compatibility.md lists what is served, and no more', async () => {
     const all = await allServed();
-    const page = HEAD + (['ebs', 'ec2', 'iam', 'kms', 'rbin', 'sts'] as const).map((service) => section(service, all)).join('');
+    const page = HEAD + (['ebs', 'ec2', 'iam', 'kms', 'rbin', 'ssm', 'sts'] as const).map((service) => section(service, all)).join('');
     if (process.env.KILN_WRITE_DOCS) await writeFile(PAGE, page);
     assert.equal(await readFile(PAGE, 'utf8'), page, 'write it again: KILN_WRITE_DOCS=1 ./dev e2e compatibility');
   });

@@ -5,6 +5,7 @@ import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { IAMClient } from '@aws-sdk/client-iam';
 import { KMSClient } from '@aws-sdk/client-kms';
+import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import { type ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
@@ -213,6 +214,10 @@ export function iam(account: string = ACCOUNT, options: ClientOptions = {}): IAM
 
 export function kms(account: string = ACCOUNT, options: ClientOptions = {}): KMSClient {
   return new KMSClient(settings(account, options));
+}
+
+export function ssm(account: string = ACCOUNT, options: ClientOptions = {}): SSMClient {
+  return new SSMClient(settings(account, options));
 }
 
 export function sts(account: string = ACCOUNT, options: ClientOptions = {}): STSClient {

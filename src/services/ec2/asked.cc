@@ -12,6 +12,7 @@
 #include "catalog/snapshots.h"
 #include "control/resource_facts.h"
 #include "control/tags.h"
+#include "services/ec2/launch_params.h"
 
 namespace kiln::services::ec2 {
 namespace {
@@ -63,7 +64,11 @@ bool is_true(std::optional<std::string_view> value) { return value && base::lowe
 
 class Reader {
  public:
-  Reader(Txn& txn, const AtDoor& request) : txn_(txn), request_(request), action_("ec2:" + request.action) {}
+  Reader(Txn& txn, const AtDoor& request) : txn_(txn), request_(request), action_("ec2:" + request.action) {
+    if (request.action == "RunInstances" && has_names(request.params)) {
+      looked_up_ = look_up_names(txn, request.region, request.principal, request.params);
+    }
+  }
 
   std::vector<Asked> read() {
     named_by_id();
@@ -82,7 +87,7 @@ class Reader {
   }
 
  private:
-  const wire::Params& params() const { return request_.params; }
+  const wire::Params& params() const { return looked_up_ ? *looked_up_ : request_.params; }
   std::string word(const std::string& name) const { return std::string(params().find(name).value_or("")); }
   const std::string& region_name() const { return request_.region.name; }
   const std::string& account() const { return request_.principal.account; }
@@ -313,6 +318,7 @@ class Reader {
   Txn& txn_;
   const AtDoor& request_;
   const std::string action_;
+  std::optional<wire::Params> looked_up_;  // of a launch by names
   std::set<std::string> seen_;
   std::vector<Asked> asked_;
 };

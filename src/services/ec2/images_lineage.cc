@@ -121,13 +121,12 @@ GetImageAncestryResponse ancestry(Call& call, const GetImageAncestryRequest& req
 
 // --- references
 
-constexpr const char* instances_type = "ec2:Instance";
+constexpr const char *instances_type = "ec2:Instance", *parameters_type = "ssm:Parameter";
 // Those that AWS knows and that nothing here is.
-constexpr std::string_view other_types[] = {"ec2:LaunchTemplate", "ssm:Parameter", "imagebuilder:ImageRecipe",
+constexpr std::string_view other_types[] = {"ec2:LaunchTemplate", "imagebuilder:ImageRecipe",
                                             "imagebuilder:ContainerRecipe"};
 
-// The states of instances that are asked for; nothing when instances are not.
-std::optional<std::vector<std::string>> states_of(const DescribeImageReferencesRequest& request) {
+control::ReferenceQuery to_query(const DescribeImageReferencesRequest& request) {
   const bool all = request.include_all_resource_types.value_or(false);
   if (all && !request.resource_type.empty()) {
     throw ApiError("InvalidParameterCombination",
@@ -137,24 +136,24 @@ std::optional<std::vector<std::string>> states_of(const DescribeImageReferencesR
     throw ApiError("MissingParameter",
                    "The request must contain the parameter IncludeAllResourceTypes or ResourceTypes");
   }
-  std::optional<std::vector<std::string>> states;
-  if (all) states.emplace();
+  control::ReferenceQuery query{.instances = all, .parameters = all};
   for (const auto& each : request.resource_type) {
-    const bool is_instance = each.resource_type == instances_type;
-    if (!is_instance && std::ranges::find(other_types, each.resource_type) == std::end(other_types)) {
+    const bool is_instance = each.resource_type == instances_type, is_parameter = each.resource_type == parameters_type;
+    if (!is_instance && !is_parameter && std::ranges::find(other_types, each.resource_type) == std::end(other_types)) {
       throw ApiError("InvalidParameterValue",
                      "Value (" + each.resource_type + ") for parameter resourceType is invalid.");
     }
-    if (is_instance) states.emplace();
+    query.instances = query.instances || is_instance;
+    query.parameters = query.parameters || is_parameter;
     for (const auto& option : each.resource_type_option) {
       if (option.option_name != "state-name" && option.option_name != "version-depth") {
         throw ApiError("InvalidParameterValue",
                        "Value (" + option.option_name + ") for parameter optionName is invalid.");
       }
-      if (is_instance && option.option_name == "state-name") states = option.option_value;
+      if (is_instance && option.option_name == "state-name") query.states = option.option_value;
     }
   }
-  return states;
+  return query;
 }
 
 DescribeImageReferencesResponse references(Call& call, const DescribeImageReferencesRequest& request) {
@@ -164,10 +163,9 @@ DescribeImageReferencesResponse references(Call& call, const DescribeImageRefere
   }
   const PageRequest wanted{.max_results = request.max_results, .next_token = request.next_token};
   page_start(wanted);
-  const auto states = states_of(request);
+  const auto query = to_query(request);
   std::vector<ImageReference> shapes;
-  for (auto& each : control::image_references(call.region, call.principal, request.image_id,
-                                              states.value_or(std::vector<std::string>{"none"}))) {
+  for (auto& each : control::image_references(call.region, call.principal, request.image_id, query)) {
     shapes.push_back({std::move(each.image_id), std::move(each.resource_type), std::move(each.arn)});
   }
   auto page = paginate(std::move(shapes), wanted, [](const ImageReference& r) { return r.image_id + " " + r.arn; });

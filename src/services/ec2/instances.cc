@@ -4,12 +4,15 @@
 
 #include "base/api_error.h"
 #include "control/launch.h"
+#include "services/ec2/asked.h"
 #include "services/ec2/filter.h"
 #include "services/ec2/instances_attributes.h"
 #include "services/ec2/instances_power.h"
 #include "services/ec2/instances_shapes.h"
+#include "services/ec2/launch_params.h"
 #include "services/ec2/operations.h"
 #include "services/ec2/tagging.h"
+#include "wire/query.h"
 
 namespace kiln::services::ec2 {
 
@@ -267,8 +270,26 @@ control::Launch to_launch(const Call& call, const RunInstancesRequest& request) 
   return launch;
 }
 
+// The request with what its names stand for, which the caller is allowed to launch.
+RunInstancesRequest without_names(Call& call, const RunInstancesRequest& request) {
+  if (call.params == nullptr || !has_names(*call.params)) return request;
+  const auto params = catalog::in_read(call.region.catalog, [&](catalog::Txn& txn) {
+    return look_up_names(txn, call.region, call.principal, *call.params);
+  });
+  control::authorise(call.region, call.principal,
+                     asked({.region = call.region,
+                            .principal = call.principal,
+                            .action = call.action,
+                            .params = params,
+                            .labels = {},
+                            .body = {}}));
+  RunInstancesRequest named;
+  wire::decode_query(params, wire::Lists::flattened, wire::type_of<RunInstancesRequest>(), &named);
+  return named;
+}
+
 Reservation run_instances(Call& call, const RunInstancesRequest& request) {
-  const auto launched = control::launch(call.region, call.principal, to_launch(call, request));
+  const auto launched = control::launch(call.region, call.principal, to_launch(call, without_names(call, request)));
   auto reservations = by_reservation(shapes_of(call, launched.instance_ids));
   return std::move(reservations.at(0));
 }

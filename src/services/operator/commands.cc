@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "control/exports.h"
 #include "control/garbage.h"
+#include "control/image_aliases.h"
 #include "control/images.h"
 #include "control/imports.h"
 #include "control/scrub.h"
@@ -247,13 +248,33 @@ void share(const Command& command) {
                         {"keys", to_json(storage.keys)}});
 }
 
+void alias(const Command& command) {
+  const auto change = command.text("change", "list"), name = command.text("alias");
+  if (change == "set") {
+    const auto made = control::set_image_alias(command.region, command.principal, name, command.text("image"));
+    command.send("done", {{"name", made.row.name}, {"version", made.row.version}, {"public", made.is_public}});
+    return;
+  }
+  if (change == "delete") {
+    if (!control::delete_image_alias(command.region, name)) {
+      throw ApiError("ParameterNotFound", "there is no alias " + control::alias_parameter(name));
+    }
+    command.send("done", {{"name", control::alias_parameter(name)}});
+    return;
+  }
+  for (const auto& row : control::image_aliases(command.region)) {
+    command.send("alias", {{"name", row.name}, {"image", row.value}, {"version", row.version}});
+  }
+  command.send("done", {});
+}
+
 struct Entry {
   std::string_view name;
   void (*run)(const Command&);
 };
 constexpr Entry entries[] = {
     {"import", import}, {"export", export_to_file},  {"usage", usage}, {"verify", verify}, {"gc", gc}, {"scrub", scrub},
-    {"keys", keys},     {"delete-key", destroy_key}, {"share", share}};
+    {"keys", keys},     {"delete-key", destroy_key}, {"share", share}, {"alias", alias}};
 
 void run(const control::Regions& regions, control::Principal principal, Channel& channel, const std::string& line,
          const std::atomic<bool>& stopping) {
