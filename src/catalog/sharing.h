@@ -12,7 +12,8 @@ struct SnapshotPermission {
   std::string value;  // 12 digits, or "all"
 };
 
-// Not regional. Written from the configuration at every start.
+// Not regional. Of the configuration, at every start; of organisations (organizations.h), when an account joins, moves
+// or leaves.
 struct AccountMembership {
   std::string account;
   std::string arn;  // of an organisation, or of a unit of one: those above a unit have rows of their own
@@ -26,7 +27,7 @@ bool has_snapshot_permission(Txn& txn, const std::string& region, const std::str
                              const std::string& account);
 // Own snapshots, and those that the account is permitted to use; without those in the recycle bin. Oldest first.
 std::vector<Snapshot> snapshots_visible_to(Txn& txn, const std::string& region, const std::string& account);
-// In place of those that it has.
+// In place of all that it has.
 void set_memberships(Txn& txn, const std::string& account, const std::vector<std::string>& arns);
 
 }  // namespace kiln::catalog

@@ -14,6 +14,7 @@
 #include "catalog/kms_keys.h"
 #include "catalog/lifecycle.h"
 #include "catalog/network.h"
+#include "catalog/organizations.h"
 #include "catalog/parameters.h"
 #include "catalog/sharing.h"
 #include "catalog/snapshots.h"
@@ -81,7 +82,8 @@ using EveryRow =
          StartedSnapshot, Tag, Volume, Attachment, KmsKey, KmsAlias, KmsTag, KeyDomain, EbsDefaults, SnapshotPermission,
          SnapshotLock, SnapshotTier, SharingSettings, Recycled, RecycleRule, RecycleRuleTag, AccountMembership,
          IamIdentity, IamMember, IamPolicy, IamPolicyVersion, IamAttachment, IamInlinePolicy, IamTag, ParameterVersion,
-         ParameterLabel, ParameterTag>;
+         ParameterLabel, ParameterTag, Organization, OrganizationUnit, OrganizationMember, AccountCreation,
+         OrganizationInvitation>;
 
 TEST(Table, every_struct_is_its_table_and_every_table_has_a_struct) {
   TempCatalog catalog;

@@ -57,6 +57,15 @@ int aliases(const Common& common);                                 // the aliase
 int set_alias(const Common& common, const AliasOptions& options);  // prints the parameter's name
 int delete_alias(const Common& common, const AliasOptions& options);
 
+struct AccountOptions {
+  std::string name;             // of a new one
+  std::string id;               // of one that is there
+  std::string output = "text";  // text, json
+};
+int create_account(const Common& common, const AccountOptions& options);  // prints its id and a key of its root user
+int account_key(const Common& common, const AccountOptions& options);     // prints one more key of its root user
+int accounts(const Common& common, const AccountOptions& options);
+
 int api(bool shapes);  // every operation served, as "service operation", or their members as JSON
 int inspect(const std::string& file);
 

@@ -119,6 +119,33 @@ void add_alias(CLI::App& app, Common& common, AliasOptions& options, int& exit_c
       "  aws ec2 run-instances --image-id resolve:ssm:/aws/service/kiln/debian-12\n");
 }
 
+void add_account(CLI::App& app, Common& common, AccountOptions& options, int& exit_code) {
+  auto* const account_command = app.add_subcommand("account", "accounts: create, list, one more key");
+  account_command->require_subcommand(1);
+  const auto add_common = [&](CLI::App* command) {
+    command->add_option("--data", common.data_directory, "kilnd's data directory (or KILN_DATA)")
+        ->capture_default_str();
+    command->add_option("--output", options.output, "text or json")
+        ->check(CLI::IsMember({"text", "json"}))
+        ->capture_default_str();
+  };
+  auto* const create = account_command->add_subcommand("create", "make an account, which can be used at once");
+  create->add_option("--name", options.name, "its name, which no other has")->required();
+  add_common(create);
+  create->callback([&common, &options, &exit_code] { exit_code = create_account(common, options); });
+  auto* const list = account_command->add_subcommand("list", "all accounts of this daemon");
+  add_common(list);
+  list->callback([&common, &options, &exit_code] { exit_code = accounts(common, options); });
+  auto* const key = account_command->add_subcommand("key", "make one more key of an account's root user");
+  key->add_option("id", options.id, "the account, 12 digits")->required();
+  add_common(key);
+  key->callback([&common, &options, &exit_code] { exit_code = account_key(common, options); });
+  account_command->footer(
+      "The secret is told this once. As text it is a section of a credentials file.\n"
+      "Examples:\n  kiln account create --name build --output json\n"
+      "  kiln account create --name build >> ~/.aws/credentials\n");
+}
+
 void add_api(CLI::App& app, bool& shapes, int& exit_code) {
   auto* const api_command = app.add_subcommand("api", "list every AWS operation that is served");
   api_command->add_flag("--shapes", shapes, "print the members of their requests and responses as JSON");
@@ -187,7 +214,8 @@ int main(int count, char** arguments) {
 
   AliasOptions alias_options;
   add_alias(app, common, alias_options, exit_code);
-
+  AccountOptions account_options;
+  add_account(app, common, account_options, exit_code);
   bool api_shapes = false;
   add_api(app, api_shapes, exit_code);
 

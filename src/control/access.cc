@@ -80,11 +80,19 @@ bool is_query_service(std::string_view service) {
 
 }  // namespace
 
+void add_organization(policy::Context& context, const catalog::OrganizationPlace& place) {
+  if (!place.organization) return;
+  context.set("aws:PrincipalOrgID", place.organization->id);
+  context.set("aws:PrincipalOrgMasterAccountId", place.organization->master_account);
+  context.add("aws:PrincipalOrgPaths", place.path());
+}
+
 Permissions::Permissions(catalog::Txn& txn, const Principal& principal) : principal_(principal) {
   if (principal.is_root()) return;
   const auto identity = catalog::find_identity(txn, principal.identity_id);
   if (!identity) return;  // it was deleted since it signed, and nothing is allowed
   for (const auto& tag : catalog::iam_tags_of(txn, identity->id)) tags_.emplace_back(tag.key, tag.value);
+  place_ = catalog::place_of(txn, principal.account);
   add_of(txn, identity->id, identity->account);
   for (const auto& group : catalog::holders_of(txn, identity->id, group_kind)) add_of(txn, group.id, group.account);
   if (!identity->boundary.empty()) {
@@ -158,6 +166,7 @@ policy::Request Permissions::request(const Region& region, const Asked& asked) c
     context.set("aws:MultiFactorAuthPresent", "false");
   }
   for (const auto& [key, value] : tags_) context.set("aws:PrincipalTag/" + key, value);
+  add_organization(context, place_);
   return request;
 }
 
@@ -189,7 +198,8 @@ void refuse(Region& region, const Principal& principal, const Asked& asked, cons
             ". Encoded authorization failure message: " + encoded_message(region, principal, asked, decision),
         403);
   }
-  if (service == "kms" || service == "ssm") throw ApiError("AccessDeniedException", text, 400);
+  if (service == "kms" || service == "ssm" || service == "organizations")
+    throw ApiError("AccessDeniedException", text, 400);
   throw ApiError(is_query_service(service) ? "AccessDenied" : "AccessDeniedException", text, 403);
 }
 

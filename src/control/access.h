@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "catalog/organizations.h"
 #include "control/principal.h"
 #include "control/region.h"
 #include "policy/evaluate.h"
@@ -44,9 +45,13 @@ class Permissions {
 
   const Principal& principal_;
   std::vector<std::pair<std::string, std::string>> tags_;
+  catalog::OrganizationPlace place_;
   std::deque<policy::Document> documents_;
   policy::Policies policies_;
 };
+
+// aws:PrincipalOrgID and the like, of who asks.
+void add_organization(policy::Context& context, const catalog::OrganizationPlace& place);
 
 // Throws UnauthorizedOperation (EC2), AccessDeniedException or AccessDenied when one of them is not allowed.
 void authorise(Region& region, const Principal& principal, const std::vector<Asked>& asked);

@@ -1,6 +1,7 @@
 #include "control/key_policy.h"
 
 #include "base/api_error.h"
+#include "control/access.h"
 #include "policy/evaluate.h"
 
 namespace kiln::control {
@@ -75,6 +76,8 @@ bool policy_allows(const std::string& policy, const KeyUse& use) {
     policies.identity = {{.name = "identity", .document = &allow_all()}};
   }
   request.context.set("kms:CallerAccount", use.account);
+  request.context.set("aws:PrincipalAccount", use.account);
+  add_organization(request.context, use.place);
   if (!use.via_service.empty()) request.context.set("kms:ViaService", use.via_service);
   policies.resource = policy::NamedPolicy{.name = "key policy", .document = &*document};
   policies.resource_decides = true;

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "catalog/organizations.h"
 #include "control/principal.h"
 
 namespace kiln::control {
@@ -15,6 +16,7 @@ struct KeyUse {
   std::string via_service;  // ec2.us-east-1.amazonaws.com when EC2 asks on the account's behalf; empty
   // Who of the account asks, whose own policies allow it; null: the account itself.
   const Principal* principal = nullptr;
+  catalog::OrganizationPlace place = {};  // of the account
 };
 
 // A text that is no policy allows nothing.

@@ -169,7 +169,8 @@ KmsKey find_key(Txn& txn, const Region& region, const KeyCaller& caller, const s
   const KeyUse use{.account = caller.account,
                    .action = action,
                    .via_service = caller.through.empty() ? "" : caller.through + "." + region.name + ".amazonaws.com",
-                   .principal = caller.principal};
+                   .principal = caller.principal,
+                   .place = catalog::place_of(txn, caller.account)};
   const auto who = caller.principal != nullptr ? caller.principal->arn : "arn:aws:iam::" + caller.account + ":root";
   // Of another account's, whether there is such a key is not told either.
   if (!key || !policy_allows(key->policy, use)) {

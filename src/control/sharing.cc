@@ -24,7 +24,8 @@ std::string_view item_type(const std::string& kind) {
   return found == std::end(item_types) ? "item" : found->name;
 }
 
-// arn:aws:organizations::123456789012:ou/o-a1b2c3d4e5/ou-ab12-11111111. Nobody here knows which ones there are.
+// arn:aws:organizations::123456789012:ou/o-a1b2c3d4e5/ou-ab12-11111111. It need not be there: those of the
+// configuration are of other systems.
 bool is_organizations_arn(const std::string& text, const std::string& resource) {
   const auto service = text.find(":organizations::");
   if (!text.starts_with("arn:") || service == std::string::npos) return false;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "catalog/accounts.h"
+#include "catalog/organizations.h"
 #include "catalog/sharing.h"
 #include "control/access_keys.h"
 #include "control/sealed_secrets.h"
@@ -58,6 +59,9 @@ void ensure_accounts(catalog::Database& catalog, base::Clock& clock, keys::KeySt
       const base::Micros created = known ? known->created : clock.now();
       catalog::upsert(txn, catalog::Account{.id = account.id, .name = account.name, .created = created});
       catalog::set_memberships(txn, account.id, account.member_of);
+      if (const auto place = catalog::place_of(txn, account.id); place.organization) {
+        catalog::write_memberships(txn, *place.organization, account.id);
+      }
       const auto present = active_keys_of(txn, account.id);
       if (account.access_key.empty() && !present.empty()) continue;
       const bool given = !account.access_key.empty();

@@ -6,6 +6,7 @@
 #include "services/ec2/ec2.h"
 #include "services/iam/iam.h"
 #include "services/kms/kms.h"
+#include "services/organizations/organizations.h"
 #include "services/rbin/rbin.h"
 #include "services/ssm/ssm.h"
 #include "services/sts/sts.h"
@@ -13,8 +14,8 @@
 namespace kiln::services {
 
 const std::vector<Service>& all_services() {
-  static const std::vector<Service> services{ebs::service(),  ec2::service(), iam::service(), kms::service(),
-                                             rbin::service(), ssm::service(), sts::service()};
+  static const std::vector<Service> services{ebs::service(),           ec2::service(),  iam::service(), kms::service(),
+                                             organizations::service(), rbin::service(), ssm::service(), sts::service()};
   return services;
 }
 

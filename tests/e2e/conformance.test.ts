@@ -79,7 +79,9 @@ const problemsOf = (served: Served): string[] => {
   const isEc2 = served.service === 'ec2';
   const request = new Comparison(isEc2 ? ec2QueryName : xmlName, 'query');
   const response = new Comparison(xmlName, isEc2 ? 'xml' : 'query', isEc2 ? 'item' : 'member');
-  request.shape(`${served.operation} request`, served.request, operation[4]);
+  // An operation without parameters has no shape of its own in the model.
+  const takes = served.request.members!.length > 0 || Array.isArray(resolve(operation[4]));
+  if (takes) request.shape(`${served.operation} request`, served.request, operation[4]);
   const result = resolve(operation[5]);
   if (Array.isArray(result)) {
     response.shape(`${served.operation} response`, served.response, result);

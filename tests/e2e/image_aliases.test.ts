@@ -24,9 +24,9 @@ const put = (Name: string, Value: string, more: object = {}) =>
   ssm().send(new PutParameterCommand({ Name, Value, Type: 'String', DataType: 'aws:ec2:image', ...more }));
 const value = async (Name: string, account = ACCOUNT) => (await ssm(account).send(new GetParameterCommand({ Name }))).Parameter!.Value;
 
-after(() => terminateLaunched());
-
 describe('aliases: resolve:ssm', () => {
+  after(() => terminateLaunched());
+
   test('a parameter names the image of a launch, by version, label and ARN', async () => {
     const [first, second] = [await register(), await register()];
     const name = `/${uniqueName('golden')}`;
@@ -87,6 +87,7 @@ describe('aliases: public', () => {
   const alias = uniqueName('debian');
   const name = `/aws/service/kiln/${alias}`;
   let first = '', second = '';
+  after(() => terminateLaunched());
   before(async () => {
     [first, second] = [await register(), await register()];
     await publish(first);

@@ -3,6 +3,7 @@ import * as ebs from '@aws-sdk/client-ebs';
 import * as ec2 from '@aws-sdk/client-ec2';
 import * as iam from '@aws-sdk/client-iam';
 import * as kms from '@aws-sdk/client-kms';
+import * as organizations from '@aws-sdk/client-organizations';
 import * as ssm from '@aws-sdk/client-ssm';
 import * as sts from '@aws-sdk/client-sts';
 import * as fs from 'node:fs';
@@ -17,7 +18,7 @@ export interface Shape {
   members?: { query: string; xml: string; shape: Shape }[];
 }
 export interface Served {
-  service: 'ebs' | 'ec2' | 'iam' | 'kms' | 'rbin' | 'ssm' | 'sts';
+  service: 'ebs' | 'ec2' | 'iam' | 'kms' | 'organizations' | 'rbin' | 'ssm' | 'sts';
   operation: string;
   request: Shape;
   response: Shape;
@@ -56,7 +57,7 @@ export const ec2QueryName: NameOf = (member, traits) =>
 
 // The model of a service: one entry for each of its operations and shapes, by name and a dollar sign.
 export const modelOf = (service: Served['service']): Record<string, Model> =>
-  service === 'rbin' ? modelOfCli('rbin/2021-06-15') : (({ ebs, ec2, iam, kms, ssm, sts })[service] as never);
+  service === 'rbin' ? modelOfCli('rbin/2021-06-15') : (({ ebs, ec2, iam, kms, organizations, ssm, sts })[service] as never);
 
 // Of a service whose client for JavaScript has no model that could be read: that which the AWS CLI has, in the same form.
 const CLI = ['/usr/lib/python3/dist-packages/awscli/botocore/data', '/usr/lib/python3/dist-packages/botocore/data'];

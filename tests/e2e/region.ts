@@ -5,6 +5,7 @@ import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { IAMClient } from '@aws-sdk/client-iam';
 import { KMSClient } from '@aws-sdk/client-kms';
+import { OrganizationsClient } from '@aws-sdk/client-organizations';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -214,6 +215,10 @@ export function iam(account: string = ACCOUNT, options: ClientOptions = {}): IAM
 
 export function kms(account: string = ACCOUNT, options: ClientOptions = {}): KMSClient {
   return new KMSClient(settings(account, options));
+}
+
+export function organizations(account: string = ACCOUNT, options: ClientOptions = {}): OrganizationsClient {
+  return new OrganizationsClient(settings(account, options));
 }
 
 export function ssm(account: string = ACCOUNT, options: ClientOptions = {}): SSMClient {

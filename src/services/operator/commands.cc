@@ -5,6 +5,8 @@
 
 #include "base/api_error.h"
 #include "base/log.h"
+#include "base/time.h"
+#include "control/accounts.h"
 #include "control/exports.h"
 #include "control/garbage.h"
 #include "control/image_aliases.h"
@@ -268,13 +270,33 @@ void alias(const Command& command) {
   command.send("done", {});
 }
 
+void account(const Command& command) {
+  const auto change = command.text("change", "list");
+  const auto send_key = [&](const std::string& id, const std::string& name, const control::NewAccessKey& key) {
+    command.send("done", {{"id", id}, {"name", name}, {"access_key", key.id}, {"secret_key", key.secret}});
+  };
+  if (change == "create") {
+    const auto made = control::create_account_with_key(command.region, command.text("name"));
+    return send_key(made.account.id, made.account.name, made.root_key);
+  }
+  if (change == "key") {
+    const auto id = command.text("id");
+    return send_key(id, "", control::create_root_key(command.region, id));
+  }
+  for (const auto& row : control::accounts(command.region)) {
+    command.send("account", {{"id", row.id}, {"name", row.name}, {"created", base::to_iso8601(row.created)}});
+  }
+  command.send("done", {});
+}
+
 struct Entry {
   std::string_view name;
   void (*run)(const Command&);
 };
 constexpr Entry entries[] = {
-    {"import", import}, {"export", export_to_file},  {"usage", usage}, {"verify", verify}, {"gc", gc}, {"scrub", scrub},
-    {"keys", keys},     {"delete-key", destroy_key}, {"share", share}, {"alias", alias}};
+    {"import", import}, {"export", export_to_file}, {"usage", usage},    {"verify", verify},
+    {"gc", gc},         {"scrub", scrub},           {"keys", keys},      {"delete-key", destroy_key},
+    {"share", share},   {"alias", alias},           {"account", account}};
 
 void run(const control::Regions& regions, control::Principal principal, Channel& channel, const std::string& line,
          const std::atomic<bool>& stopping) {
