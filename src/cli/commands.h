@@ -66,6 +66,16 @@ int create_account(const Common& common, const AccountOptions& options);  // pri
 int account_key(const Common& common, const AccountOptions& options);     // prints one more key of its root user
 int accounts(const Common& common, const AccountOptions& options);
 
+struct AuditOptions {
+  std::string who;       // in the caller's ARN, or its access key
+  std::string event;     // RunInstances, or with wildcards: Delete*
+  std::string resource;  // an id or ARN in what was asked and answered
+  std::string since;     // 90, 15m, 1h, 7d ago; empty: from the beginning
+  bool refused = false;  // only what was not done
+  bool json = false;     // the records as they are
+};
+int audit(const Common& common, const AuditOptions& options);  // 1 when no record is like that
+
 int api(bool shapes);  // every operation served, as "service operation", or their members as JSON
 int inspect(const std::string& file);
 

@@ -1,33 +1,12 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <charconv>
-#include <stdexcept>
 
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/units.h"
 
 namespace kiln::cli {
-namespace {
-
-std::int64_t seconds_of(const std::string& text) {
-  std::int64_t count = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), count);
-  const std::string unit(end, text.data() + text.size());
-  const std::int64_t scale = unit.empty() || unit == "s" ? 1
-                             : unit == "m"               ? 60
-                             : unit == "h"               ? 3600
-                             : unit == "d"               ? 86400
-                                                         : 0;
-  if (failure != std::errc() || scale == 0 || count < 0 || count > 10'000'000) {
-    throw std::runtime_error("'" + text + "' is no time: wanted a number of seconds, or 15m, 1h, 7d");
-  }
-  return count * scale;
-}
-
-}  // namespace
-
 int gc(const Common& common, const GcOptions& options) {
   const auto done = ask({.data_directory = common.data_directory,
                          .request = {{"command", "gc"},

@@ -153,6 +153,23 @@ void add_api(CLI::App& app, bool& shapes, int& exit_code) {
   api_command->callback([&shapes, &exit_code] { exit_code = api(shapes); });
 }
 
+void add_audit(CLI::App& app, Common& common, AuditOptions& options, int& exit_code) {
+  auto* const audit_command = app.add_subcommand("audit", "who asked the APIs for what, and what came of it");
+  audit_command->add_option("--who", options.who, "part of the caller's ARN, or an access key");
+  audit_command->add_option("--event", options.event, "the operation: RunInstances, or 'Delete*'");
+  audit_command->add_option("--resource", options.resource, "an id or ARN that it was about");
+  audit_command->add_option("--since", options.since, "how long ago at most: 15m, 1h, 7d");
+  audit_command->add_flag("--refused", options.refused, "only what was refused or failed");
+  audit_command->add_flag("--json", options.json, "the records as they are, a line each");
+  add_place(audit_command, common);
+  audit_command->footer(
+      "Reads <data>/audit, oldest first; with --account or --region only theirs. Exits with 1 when it finds nothing.\n"
+      "Examples:\n  kiln audit --since 1h --refused\n  kiln audit --event 'Deregister*' --resource "
+      "ami-0123456789abcdef0\n"
+      "  kiln audit --who user/alice --json | jq .requestParameters\n");
+  audit_command->callback([&common, &options, &exit_code] { exit_code = audit(common, options); });
+}
+
 void add_inspect(CLI::App& app, std::string& inspected, int& exit_code) {
   auto* const inspect_command = app.add_subcommand("inspect", "print what is in one of our files");
   inspect_command->add_option("file", inspected, "the file, or the directory of a volume or of the index")->required();
@@ -216,6 +233,8 @@ int main(int count, char** arguments) {
   add_alias(app, common, alias_options, exit_code);
   AccountOptions account_options;
   add_account(app, common, account_options, exit_code);
+  AuditOptions audit_options;
+  add_audit(app, common, audit_options, exit_code);
   bool api_shapes = false;
   add_api(app, api_shapes, exit_code);
 

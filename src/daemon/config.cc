@@ -178,6 +178,9 @@ void read_config(const std::filesystem::path& file, Config& config) {
   root.number("cache_bytes", config.cache_bytes, std::int64_t{1} << 40);
   root.number("slot_cache_bytes", config.slot_cache_bytes, std::int64_t{1} << 50);
   root.text("log_level", config.log_level);
+  root.boolean("audit_log", config.audit_log);
+  root.number("audit_file_bytes", config.audit_file_bytes, std::int64_t{1} << 40);
+  root.number("audit_files", config.audit_files, 1'000'000);
   root.number("copy_attempts", config.copy_attempts, 1000);
   read_regions(root, file.string(), config);
   read_remote_regions(root, file.string(), config);
@@ -223,6 +226,7 @@ void check(const Config& config) {
     }
   }
   require(config.copy_attempts > 0, "copy_attempts is 0");
+  require(config.audit_file_bytes >= 1 << 20, "audit_file_bytes is less than 1 MiB, wanted 1048576 or more");
   for (const auto& account : config.accounts) {
     require(is_account(account.id), "the account id '" + account.id + "' is not 12 digits");
     require(account.access_key.empty() == account.secret_key.empty(),

@@ -50,6 +50,9 @@ struct Config {
   std::uint64_t cache_bytes = 64 << 20;                     // of decoded chunks, per region
   std::uint64_t slot_cache_bytes = std::uint64_t{4} << 30;  // the same on disk, shared with the guests; 0: none
   std::string log_level = "info";
+  bool audit_log = true;
+  std::uint64_t audit_file_bytes = 64 << 20;  // a file of the audit log that holds more makes place for another
+  int audit_files = 16;                       // of those that made place are kept
   std::vector<RegionConfig> regions = {{"us-east-1", {"us-east-1a", "us-east-1b", "us-east-1c"}},
                                        {"eu-west-1", {"eu-west-1a", "eu-west-1b", "eu-west-1c"}}};
   std::vector<RemoteRegionConfig> remote_regions;

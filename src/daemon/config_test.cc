@@ -98,6 +98,7 @@ TEST_F(ConfigFile, says_what_is_wrong_with_it_and_where) {
       {remote + "colour = \"red\"", " [[remote_region]]: the key 'colour' is not known"},
       {"[[account]]\nid = \"12\"", "the account id '12' is not 12 digits"},
       {"copy_attempts = 0", "copy_attempts is 0"},
+      {"audit_file_bytes = 5", "audit_file_bytes is less than 1 MiB"},
   };
   for (const auto& [text, why] : rows) EXPECT_THAT(refusal_of(text), testing::HasSubstr(why)) << text;
 }

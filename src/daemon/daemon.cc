@@ -6,6 +6,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "base/rotating_log.h"
 #include "base/text.h"
 #include "control/images.h"
 #include "control/instance_jobs.h"
@@ -27,6 +28,7 @@
 #include "hypervisor/libvirt/libvirt_host.h"
 #include "keys/local_key_store.h"
 #include "remote/remote_regions.h"
+#include "services/audit.h"
 #include "services/dispatch.h"
 #include "services/imds/listeners.h"
 #include "services/operator/server.h"
@@ -126,6 +128,7 @@ struct Daemon::Parts {
   std::unique_ptr<services::imds::MetadataListeners> metadata;
   std::unique_ptr<control::Reconciler> reconciler;
   std::unique_ptr<control::Scrubber> scrubber;
+  std::unique_ptr<base::RotatingLog> audit_log;
   std::unique_ptr<services::Dispatch> dispatch;
   std::unique_ptr<http::Server> server;
   std::unique_ptr<services::operators::Server> operators;
@@ -164,7 +167,17 @@ struct Daemon::Parts {
   }
 
   void start_server(std::vector<base::Fd> inherited) {
-    dispatch = std::make_unique<services::Dispatch>(regions, *catalog, clock);
+    if (config.audit_log) {
+      audit_log = std::make_unique<base::RotatingLog>(
+          files, clock,
+          base::RotatingLog::Options{
+              .directory = config.data / "audit",
+              .file_bytes = config.audit_file_bytes,
+              .files = config.audit_files,
+              .gap = [this](std::uint64_t dropped) { return services::audit_gap_line(clock.now(), dropped); }});
+    }
+    dispatch =
+        std::make_unique<services::Dispatch>(regions, *catalog, clock, services::all_services(), audit_log.get());
     server = std::make_unique<http::Server>(
         http::Options{.handler = [this](http::Request& request) { return dispatch->answer(request); },
                       .admit = [this](const http::Request& request) { return dispatch->admit(request); },

@@ -32,11 +32,13 @@ struct Dispatch::Incoming {
   control::Principal principal = {};
   std::optional<std::string> body_digest = {};  // that was signed for a body that is yet to be read
   std::string region = {};
+  const Operation* operation = nullptr;
+  Recorded recorded = {};
 };
 
 Dispatch::Dispatch(const control::Regions& regions, catalog::Database& catalog, base::Clock& clock,
-                   const std::vector<Service>& services)
-    : regions_(regions), catalog_(catalog), clock_(clock), services_(services) {
+                   const std::vector<Service>& services, base::RotatingLog* audit_log)
+    : regions_(regions), catalog_(catalog), clock_(clock), services_(services), audit_log_(audit_log) {
   for (const Service& service : services_) {
     for (const auto table : service.tables) {
       for (const Operation& operation : table) operations_.emplace(std::pair(service.name, operation.name), &operation);
@@ -79,7 +81,46 @@ http::Response Dispatch::answer(http::Request& request) const {
                   .action = incoming.action,
                   .source_ip = request.peer_address,
                   .outcome = failure.code.empty() ? "ok" : failure.code});
+  record(incoming, failure);
   return response;
+}
+
+void Dispatch::record_unread(Incoming& incoming) const {
+  const Recording recording{.service = incoming.service->name,
+                            .region = incoming.region,
+                            .account = incoming.principal.account,
+                            .responses = false,
+                            .recorded = incoming.recorded};
+  const wire::RestSource bound{.labels = incoming.labels,
+                               .query = incoming.params,
+                               .header = [&](std::string_view name) { return incoming.http.header(name); }};
+  const bool rest = incoming.dialect.protocol == wire::Protocol::rest_json;
+  const bool streamed = incoming.operation->payload == Payload::streamed;
+  DialectExchange exchange(incoming.dialect, incoming.params, streamed ? std::string_view() : incoming.http.body,
+                           rest ? &bound : nullptr, &recording);
+  try {
+    incoming.operation->with_request([&](const wire::Type& type, void* request) { exchange.decode(type, request); });
+  } catch (const ApiError&) {
+    // What cannot be read is not told.
+  }
+}
+
+void Dispatch::record(Incoming& incoming, const wire::Failure& failure) const {
+  if (audit_log_ == nullptr) return;
+  const bool known = incoming.operation != nullptr && !incoming.principal.account.empty();
+  if (known && incoming.recorded.request.empty()) record_unread(incoming);
+  audit_log_->write(audit_line({.time = clock_.now(),
+                                .request_id = incoming.id,
+                                .principal = incoming.principal,
+                                .claimed_key = incoming.claim ? std::string_view(incoming.claim->access_key) : "",
+                                .region = incoming.region,
+                                .service = incoming.service,
+                                .operation = incoming.operation,
+                                .action = incoming.action,
+                                .source_ip = incoming.http.peer_address,
+                                .user_agent = incoming.http.header("user-agent").value_or(""),
+                                .failure = failure,
+                                .recorded = incoming.recorded}));
 }
 
 const Operation* Dispatch::identify(Incoming& incoming) const {
@@ -169,7 +210,7 @@ void Dispatch::authorise(const Incoming& incoming, control::Region& region) cons
 }
 
 http::Response Dispatch::serve(Incoming& incoming) const try {
-  const Operation* operation = identify(incoming);
+  const Operation* const operation = incoming.operation = identify(incoming);
   authenticate_caller(incoming, operation != nullptr ? operation->payload : Payload::buffered);
   control::Region& region = find_region(incoming);
   const bool rest = incoming.dialect.protocol == wire::Protocol::rest_json;
@@ -201,8 +242,13 @@ http::Response Dispatch::serve(Incoming& incoming) const try {
   const wire::RestSource bound{.labels = incoming.labels,
                                .query = incoming.params,
                                .header = [&](std::string_view name) { return incoming.http.header(name); }};
+  const Recording recording{.service = call.service,
+                            .region = region.name,
+                            .account = call.principal.account,
+                            .responses = operation->access == Access::writes,
+                            .recorded = incoming.recorded};
   DialectExchange exchange(incoming.dialect, incoming.params, body ? std::string_view() : incoming.http.body,
-                           rest ? &bound : nullptr);
+                           rest ? &bound : nullptr, audit_log_ != nullptr ? &recording : nullptr);
   run(*operation, call, exchange);
   if (call.streamed_answer) {
     std::ranges::move(exchange.headers(), std::back_inserter(call.streamed_answer->headers));

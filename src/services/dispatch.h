@@ -2,7 +2,8 @@
 // The only door from bytes to rules: one HTTP request of any AWS protocol in, its response out.
 //
 //   which service (credential scope, else Host, else X-Amz-Target, Version, Action) -> signature -> region and account
-//   -> authorised? -> which operation -> its request decoded -> DryRun, ClientToken -> handler -> encoded; audited
+//   -> authorised? -> which operation -> its request decoded -> DryRun, ClientToken -> handler -> encoded; recorded,
+//   whatever came of it (audit.h)
 //
 // Made by the daemon's wiring; answer() is the http::Server's handler and runs on its request threads, any number at
 // once. Never throws. An ApiError becomes an error body of the service's protocol; whatever else a handler throws is
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/rotating_log.h"
 #include "catalog/database.h"
 #include "control/region.h"
 #include "http/server.h"
@@ -23,7 +25,7 @@ namespace kiln::services {
 class Dispatch {
  public:
   Dispatch(const control::Regions& regions, catalog::Database& catalog, base::Clock& clock,
-           const std::vector<Service>& services = all_services());
+           const std::vector<Service>& services = all_services(), base::RotatingLog* audit_log = nullptr);
 
   // Whether the body is for a streamed operation to read. On the io thread: parses a header and waits for nothing.
   http::Admission admit(const http::Request& request) const;
@@ -44,11 +46,15 @@ class Dispatch {
   void authenticate_caller(Incoming& incoming, Payload payload) const;
   control::Region& find_region(Incoming& incoming) const;
   void authorise(const Incoming& incoming, control::Region& region) const;
+  // What the caller asked for that was refused before its request was read.
+  void record_unread(Incoming& incoming) const;
+  void record(Incoming& incoming, const wire::Failure& failure) const;
 
   const control::Regions& regions_;
   catalog::Database& catalog_;
   base::Clock& clock_;
   const std::vector<Service>& services_;
+  base::RotatingLog* const audit_log_;                                                    // null: nothing is recorded
   std::map<std::pair<std::string_view, std::string_view>, const Operation*> operations_;  // by service and name
 };
 

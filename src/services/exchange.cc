@@ -16,9 +16,16 @@ http::Response with_id(http::Response response, const std::string& request_id, s
 
 using base::ApiError;
 
-void DialectExchange::read(const wire::Type& type, void* request) {
+void DialectExchange::decode(const wire::Type& type, void* request) {
   wire::decode_request(dialect_, params_, body_, type, request);
   if (rest_ != nullptr) wire::decode_bound(*rest_, type, request);
+  if (recording_ == nullptr) return;
+  record_members(type, request, recording_->service, recording_->region, recording_->account,
+                 recording_->recorded.request, recording_->recorded);
+}
+
+void DialectExchange::read(const wire::Type& type, void* request) {
+  decode(type, request);
   bool dry_run = false;
   const auto asked = dialect_.protocol == wire::Protocol::ec2 ? params_.find("DryRun") : std::nullopt;
   if (asked && !wire::parse_scalar(wire::Kind::boolean, *asked, &dry_run)) {
@@ -30,6 +37,9 @@ void DialectExchange::read(const wire::Type& type, void* request) {
 void DialectExchange::write(const wire::Type& type, const void* response) {
   content_ = wire::encode_content(dialect_, type, response);
   if (rest_ != nullptr) wire::encode_bound(type, response, headers_);
+  if (recording_ == nullptr || !recording_->responses) return;
+  record_members(type, response, recording_->service, recording_->region, recording_->account,
+                 recording_->recorded.response, recording_->recorded);
 }
 
 http::Response to_http(wire::Reply reply, const std::string& id) {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "http/message.h"
+#include "services/audit.h"
 #include "services/operation.h"
 #include "wire/params.h"
 #include "wire/protocol.h"
@@ -13,15 +14,25 @@
 
 namespace kiln::services {
 
+// What passes is written down, in the words of the audit log.
+struct Recording {
+  std::string_view service;
+  const std::string &region, &account;
+  bool responses;  // too; of what only reads they would be the whole account
+  Recorded& recorded;
+};
+
 class DialectExchange final : public Exchange {
  public:
-  // Lends all of it; rest is null but for REST services.
+  // Lends all of it; rest is null but for REST services, recording when nobody records.
   DialectExchange(const wire::Dialect& dialect, const wire::Params& params, std::string_view body,
-                  const wire::RestSource* rest)
-      : dialect_(dialect), params_(params), body_(body), rest_(rest) {}
+                  const wire::RestSource* rest, const Recording* recording = nullptr)
+      : dialect_(dialect), params_(params), body_(body), rest_(rest), recording_(recording) {}
 
   void read(const wire::Type& type, void* request) override;
   void write(const wire::Type& type, const void* response) override;
+  // read() alone, for a request that is not answered.
+  void decode(const wire::Type& type, void* request);
   const std::string& content() const { return content_; }
   http::Headers& headers() { return headers_; }  // that members of the response are bound to
 
@@ -30,6 +41,7 @@ class DialectExchange final : public Exchange {
   const wire::Params& params_;
   const std::string_view body_;
   const wire::RestSource* const rest_;
+  const Recording* const recording_;
   std::string content_;
   http::Headers headers_;
 };

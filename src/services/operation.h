@@ -11,6 +11,7 @@
 // function runs on a thread of the request pool, with the signature verified, the caller authorised and DryRun
 // answered; it throws base::ApiError when the caller is to blame.
 
+#include <functional>
 #include <string_view>
 
 #include "services/call.h"
@@ -48,6 +49,8 @@ struct Operation {
   const wire::Type& (*request)();
   const wire::Type& (*response)();
   void (*answer)(Call& call, Exchange& exchange);
+  // Lends an empty request, for whom it matters what was asked for although it is not answered.
+  void (*with_request)(const std::function<void(const wire::Type& type, void* request)>& use);
 };
 
 template <auto handler>
@@ -64,6 +67,10 @@ struct Handler<handler> {
     const Response response = handler(call, request);
     exchange.write(wire::type_of<Response>(), &response);
   }
+  static void with_request(const std::function<void(const wire::Type&, void*)>& use) {
+    Request request;
+    use(wire::type_of<Request>(), &request);
+  }
 };
 
 template <auto handler>
@@ -76,7 +83,8 @@ constexpr Operation operation(std::string_view name, Access access, Payload payl
           .route = route,
           .request = wire::type_of<typename H::RequestType>,
           .response = wire::type_of<typename H::ResponseType>,
-          .answer = H::answer};
+          .answer = H::answer,
+          .with_request = H::with_request};
 }
 
 }  // namespace kiln::services
