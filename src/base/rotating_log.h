@@ -3,7 +3,7 @@
 // new one; the oldest files go. Beside log.h, which tells the operator what happens, this is a record that others read.
 //
 //   directory/audit.log                          the lines of now
-//   directory/audit-20260102T030405.678901Z.log  those before, by the time at which the file was full; sorted, oldest first
+//   directory/audit-20260102T030405.678901Z.log  those before, by the time at which the file was full
 //
 // write() queues and returns: one thread of its own does all that waits for the disk, and syncs once a second. A disk
 // that fails or is full holds up nobody: the lines wait in memory, and when that is full too, are dropped and counted,

@@ -52,6 +52,13 @@ void add_export(CLI::App& app, Common& common, ExportOptions& options, int& exit
   export_command->callback([&common, &options, &exit_code] { exit_code = export_disk(common, options); });
 }
 
+void add_verify(CLI::App& app, Common& common, int& exit_code) {
+  auto* const verify_command = app.add_subcommand("verify", "hash again everything that is reachable");
+  verify_command->footer("Exits with 1 when something cannot be read.\nExample: kiln verify\n");
+  add_place(verify_command, common);
+  verify_command->callback([&common, &exit_code] { exit_code = verify(common); });
+}
+
 void add_gc(CLI::App& app, Common& common, GcOptions& options, int& exit_code) {
   auto* const gc_command = app.add_subcommand("gc", "give back the space of what nothing refers to");
   gc_command->add_option("--grace", options.grace, "how long a pack stays condemned: 0, 15m, 1h, 7d")
@@ -146,13 +153,6 @@ void add_account(CLI::App& app, Common& common, AccountOptions& options, int& ex
       "  kiln account create --name build >> ~/.aws/credentials\n");
 }
 
-void add_api(CLI::App& app, bool& shapes, int& exit_code) {
-  auto* const api_command = app.add_subcommand("api", "list every AWS operation that is served");
-  api_command->add_flag("--shapes", shapes, "print the members of their requests and responses as JSON");
-  api_command->footer("Example: kiln api | grep Image\n");
-  api_command->callback([&shapes, &exit_code] { exit_code = api(shapes); });
-}
-
 void add_audit(CLI::App& app, Common& common, AuditOptions& options, int& exit_code) {
   auto* const audit_command = app.add_subcommand("audit", "who asked the APIs for what, and what came of it");
   audit_command->add_option("--who", options.who, "part of the caller's ARN, or an access key");
@@ -168,6 +168,13 @@ void add_audit(CLI::App& app, Common& common, AuditOptions& options, int& exit_c
       "ami-0123456789abcdef0\n"
       "  kiln audit --who user/alice --json | jq .requestParameters\n");
   audit_command->callback([&common, &options, &exit_code] { exit_code = audit(common, options); });
+}
+
+void add_api(CLI::App& app, bool& shapes, int& exit_code) {
+  auto* const api_command = app.add_subcommand("api", "list every AWS operation that is served");
+  api_command->add_flag("--shapes", shapes, "print the members of their requests and responses as JSON");
+  api_command->footer("Example: kiln api | grep Image\n");
+  api_command->callback([&shapes, &exit_code] { exit_code = api(shapes); });
 }
 
 void add_inspect(CLI::App& app, std::string& inspected, int& exit_code) {
@@ -212,10 +219,7 @@ int main(int count, char** arguments) {
   add_place(usage_command, common);
   usage_command->callback([&] { exit_code = usage(common); });
 
-  auto* const verify_command = app.add_subcommand("verify", "hash again everything that is reachable");
-  verify_command->footer("Exits with 1 when something cannot be read.\nExample: kiln verify\n");
-  add_place(verify_command, common);
-  verify_command->callback([&] { exit_code = verify(common); });
+  add_verify(app, common, exit_code);
 
   GcOptions gc_options;
   add_gc(app, common, gc_options, exit_code);

@@ -171,7 +171,12 @@ policy::Request Permissions::request(const Region& region, const Asked& asked) c
 }
 
 Decision Permissions::decide(const Region& region, const Asked& asked) const {
-  return policy::evaluate(request(region, asked), policies_);
+  if (asked.resource_policy.empty()) return policy::evaluate(request(region, asked), policies_);
+  const auto document = policy::parse(asked.resource_policy, policy::key_policy);
+  policy::Policies policies = policies_;
+  // One that cannot be read allows nothing, and the rules of keys refuse it themselves.
+  if (document) policies.resource = {.name = "key policy", .document = &*document};
+  return policy::evaluate(request(region, asked), policies);
 }
 
 void authorise(Region& region, const Principal& principal, const std::vector<Asked>& asked) {

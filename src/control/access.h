@@ -24,6 +24,8 @@ struct Asked {
   std::string action;            // ec2:RunInstances
   std::string resource = "*";    // an ARN, or * of an action that is about no resource
   policy::Context context = {};  // what is known of the resource and the request; of the caller it is added
+  // Of a key of the caller's account: what it says is enough for whom it names. Empty: the resource has none.
+  std::string resource_policy = {};
 };
 
 // The policies of a principal, read once. A policy that cannot be read denies everything: it may have been a denial.

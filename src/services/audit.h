@@ -3,8 +3,8 @@
 // CloudTrail's events, so that what reads those reads these. docs/formats/audit.md
 //
 // Made by dispatch on the stack of one request thread, and written to the daemon's audit log (base/rotating_log.h).
-// Secrets are never in it: neither what a client sends (passwords, user data, plaintexts, values of parameters) nor what
-// it is given (secret keys, session tokens, private keys). All bytes (wire::Blob) count as secret.
+// Secrets are never in it: neither what a client sends (passwords, user data, plaintexts, values of parameters) nor
+// what it is given (secret keys, session tokens, private keys). All bytes (wire::Blob) count as secret.
 
 #include <map>
 #include <string>

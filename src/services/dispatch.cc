@@ -193,7 +193,19 @@ control::Region& Dispatch::find_region(Incoming& incoming) const {
   return *region;
 }
 
+// What the credentials of GetSessionToken are not for: IAM, and of STS all but these two.
+void Dispatch::refuse_to_session(const Incoming& incoming) {
+  const auto& who = incoming.principal;
+  if (who.token_issued == 0 || !who.role_arn.empty()) return;
+  if (incoming.service->name == "iam") throw refusal_of_unknown_key(incoming.dialect.protocol);
+  if (incoming.service->name != "sts" || incoming.action == "AssumeRole" || incoming.action == "GetCallerIdentity") {
+    return;
+  }
+  throw ApiError("AccessDenied", "Cannot call " + incoming.action + " with session credentials", 403);
+}
+
 void Dispatch::authorise(const Incoming& incoming, control::Region& region) const {
+  refuse_to_session(incoming);
   if (incoming.principal.is_root()) return;
   const Service& service = *incoming.service;
   if (service.asked == nullptr) {

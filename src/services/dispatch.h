@@ -45,6 +45,7 @@ class Dispatch {
   const Operation* route(Incoming& incoming) const;
   void authenticate_caller(Incoming& incoming, Payload payload) const;
   control::Region& find_region(Incoming& incoming) const;
+  static void refuse_to_session(const Incoming& incoming);
   void authorise(const Incoming& incoming, control::Region& region) const;
   // What the caller asked for that was refused before its request was read.
   void record_unread(Incoming& incoming) const;

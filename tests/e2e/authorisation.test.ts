@@ -7,11 +7,12 @@ import {
 } from '@aws-sdk/client-ec2';
 import * as iamApi from '@aws-sdk/client-iam';
 import { CreateKeyCommand, DescribeKeyCommand, DecryptCommand, EncryptCommand, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
+import { DecodeAuthorizationMessageCommand, GetCallerIdentityCommand, GetSessionTokenCommand } from '@aws-sdk/client-sts';
 import * as assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 
 import { assertRefused, refusal } from './refusals.ts';
-import { ACCOUNT, ebs, ec2, iam, kms, type Keys, OTHER_ACCOUNT, REGION } from './region.ts';
+import { ACCOUNT, aws, awsRun, ebs, ec2, iam, keysOf, kms, type Keys, OTHER_ACCOUNT, REGION, sts } from './region.ts';
 import { baseImage, snapshotOf, uniqueName, waitForVolume } from './things.ts';
 
 type Statement = Record<string, unknown>;
@@ -191,5 +192,63 @@ describe('authorisation', () => {
     await assertRefused(theirs.send(new DecryptCommand({ CiphertextBlob: text })), 'AccessDeniedException');
     await kms().send(new DecryptCommand({ CiphertextBlob: text }));
     await encrypt();
+  });
+
+  test('a key that names a user needs no policy of its own account, and one of another account does', async () => {
+    const key = (await kms().send(new CreateKeyCommand({}))).KeyMetadata!;
+    const theirs = kms(ACCOUNT, { keys });
+    const encrypt = () => theirs.send(new EncryptCommand({ KeyId: key.KeyId, Plaintext: Buffer.from('x') }));
+    await may(allow('ec2:DescribeImages'));
+    await assertRefused(encrypt(), 'AccessDeniedException');
+    const named = { ...allow('kms:Encrypt'), Principal: { AWS: `arn:aws:iam::${ACCOUNT}:user/${user}` } };
+    await kms().send(new PutKeyPolicyCommand({ KeyId: key.KeyId, Policy: policy({ ...allow('kms:*'), Principal: { AWS: ACCOUNT } }, named) }));
+    const text = (await encrypt()).CiphertextBlob!;
+    await assertRefused(theirs.send(new DecryptCommand({ CiphertextBlob: text })), 'AccessDeniedException');
+    await may(deny('kms:Encrypt'));
+    await assertRefused(encrypt(), 'AccessDeniedException', /explicit deny in an identity-based policy/);
+
+    const other = (await kms(OTHER_ACCOUNT).send(new CreateKeyCommand({}))).KeyMetadata!;
+    await kms(OTHER_ACCOUNT).send(new PutKeyPolicyCommand({
+      KeyId: other.KeyId, Policy: policy({ ...allow('kms:*'), Principal: { AWS: OTHER_ACCOUNT } }, named) }));
+    const across = () => theirs.send(new EncryptCommand({ KeyId: other.Arn, Plaintext: Buffer.from('x') }));
+    await may(allow('ec2:DescribeImages'));
+    await assertRefused(across(), 'AccessDeniedException');
+    await may(allow('kms:Encrypt', other.Arn!));
+    await across();
+  });
+
+  test('rules of the recycle bin by their ARN, their tags and what they are for', async () => {
+    const rule = async (words: string[]) => aws(['rbin', ...words]);
+    const made = await rule(['create-rule', '--retention-period', 'RetentionPeriodValue=1,RetentionPeriodUnit=DAYS', '--resource-type', 'EC2_IMAGE',
+      '--resource-tags', `ResourceTagKey=${uniqueName('key')}`, '--tags', 'Key=team,Value=red']);
+    const as = { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey, AWS_PROFILE: undefined };
+    const get = async (id: string) => (await awsRun(['rbin', 'get-rule', '--identifier', id], ACCOUNT, as)).stderr.trim();
+    const arn = (id: string) => `arn:aws:rbin:${REGION}:${ACCOUNT}:rule/${id}`;
+    await may(allow('rbin:GetRule', arn(made.Identifier)));
+    assert.equal(await get(made.Identifier), '');
+    assert.match(await get('abcdefghijk'), new RegExp(`AccessDeniedException.* on resource: ${arn('abcdefghijk')} `));
+    await may(allow('rbin:GetRule', arn('*'), { StringEquals: { 'aws:ResourceTag/team': 'red', 'rbin:Attribute/ResourceType': 'EC2_IMAGE' } }));
+    assert.equal(await get(made.Identifier), '');
+    await may(allow('rbin:GetRule', arn('*'), { StringEquals: { 'aws:ResourceTag/team': 'blue' } }));
+    assert.match(await get(made.Identifier), /AccessDeniedException/);
+    await may(allow('rbin:CreateRule', arn('*'), { StringEquals: { 'rbin:Request/ResourceType': 'EBS_SNAPSHOT' } }));
+    const create = await awsRun(['rbin', 'create-rule', '--retention-period', 'RetentionPeriodValue=1,RetentionPeriodUnit=DAYS', '--resource-type', 'EC2_IMAGE',
+      '--resource-tags', 'ResourceTagKey=never'], ACCOUNT, as);
+    assert.match(create.stderr, /AccessDeniedException/);
+    await rule(['delete-rule', '--identifier', made.Identifier]);
+  });
+
+  test('credentials of GetSessionToken are not for IAM, and of STS for two operations alone', async () => {
+    const policies = [allow('*')];
+    await may(...policies);
+    for (const own of [keys, keysOf(ACCOUNT)]) {
+      const made = (await sts(ACCOUNT, { keys: own }).send(new GetSessionTokenCommand({}))).Credentials!;
+      const session = { keys: { accessKeyId: made.AccessKeyId!, secretAccessKey: made.SecretAccessKey!, sessionToken: made.SessionToken! } };
+      await ec2(ACCOUNT, session).send(new DescribeImagesCommand({ ImageIds: [imageId] }));
+      await assertRefused(iam(ACCOUNT, session).send(new iamApi.ListUsersCommand({})), 'InvalidClientTokenId');
+      await assertRefused(sts(ACCOUNT, session).send(new GetSessionTokenCommand({})), 'AccessDenied', /with session credentials/);
+      await assertRefused(sts(ACCOUNT, session).send(new DecodeAuthorizationMessageCommand({ EncodedMessage: 'x' })), 'AccessDenied');
+      assert.equal((await sts(ACCOUNT, session).send(new GetCallerIdentityCommand({}))).Account, ACCOUNT);
+    }
   });
 });

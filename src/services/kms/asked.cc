@@ -1,5 +1,5 @@
-// What a request to the key management service is about, for the policies of who sends it. The key's own policy is
-// asked by the rules.
+// What a request to the key management service is about, for the policies of who sends it, beside which the policy of
+// a key of the same account stands: it is enough when it names who sends it. The rules ask it for everybody.
 #include <boost/json.hpp>
 
 #include "base/text.h"
@@ -54,6 +54,9 @@ control::Asked about(const AtDoor& request, const std::string& action, const std
   what.context.set("aws:ResourceAccount", std::string(parts[4]));
   if (!parts[5].starts_with("key/")) return what;
   request.region.catalog.read([&](catalog::Txn& txn) {
+    const auto row = catalog::find_kms_key(txn, request.region.name, std::string(parts[5].substr(4)));
+    const bool own = parts[4] == request.principal.account;
+    if (row && own && row->account == request.principal.account) what.resource_policy = row->policy;
     for (const auto& tag : catalog::kms_tags_of(txn, request.region.name, std::string(parts[5].substr(4)))) {
       what.context.set("aws:ResourceTag/" + tag.key, tag.value);
     }

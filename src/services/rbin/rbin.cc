@@ -7,6 +7,7 @@
 #include "base/api_error.h"
 #include "base/text.h"
 #include "control/recycle_rules.h"
+#include "services/rbin/operations.h"
 
 namespace kiln::services::rbin {
 
@@ -325,6 +326,7 @@ Service service() {
           .version = "2021-06-15",
           .dialect = {.protocol = wire::Protocol::rest_json},
           .internal_error = "InternalServerException",
+          .asked = asked,
           .tables = {operations}};
 }
 
