@@ -90,5 +90,6 @@ export async function send(request: RawRequest): Promise<RawAnswer> {
   const body = request.tamper ? request.tamper(request.body) : request.body;
   const answer = await fetch(endpoint() + target, { method, headers, body: method === 'GET' ? undefined : body });
   const text = await answer.text();
-  return { status: answer.status, body: text, code: /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? '' };
+  const code = /<Code>([^<]*)<\/Code>/.exec(text) ?? /^\{"__type":"([^"]*)"/.exec(text);
+  return { status: answer.status, body: text, code: code?.[1] ?? answer.headers.get('x-amzn-errortype') ?? '' };
 }
