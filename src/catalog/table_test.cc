@@ -12,6 +12,7 @@
 #include "catalog/jobs.h"
 #include "catalog/keys.h"
 #include "catalog/kms_keys.h"
+#include "catalog/launch_templates.h"
 #include "catalog/lifecycle.h"
 #include "catalog/network.h"
 #include "catalog/organizations.h"
@@ -83,7 +84,7 @@ using EveryRow =
          SnapshotLock, SnapshotTier, SharingSettings, Recycled, RecycleRule, RecycleRuleTag, AccountMembership,
          IamIdentity, IamMember, IamPolicy, IamPolicyVersion, IamAttachment, IamInlinePolicy, IamTag, ParameterVersion,
          ParameterLabel, ParameterTag, Organization, OrganizationUnit, OrganizationMember, AccountCreation,
-         OrganizationInvitation>;
+         OrganizationInvitation, LaunchTemplate, LaunchTemplateVersion>;
 
 TEST(Table, every_struct_is_its_table_and_every_table_has_a_struct) {
   TempCatalog catalog;

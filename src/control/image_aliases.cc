@@ -4,6 +4,7 @@
 
 #include "base/api_error.h"
 #include "base/ids.h"
+#include "control/access.h"
 #include "control/image_visibility.h"
 #include "control/images.h"
 #include "control/parameter_names.h"
@@ -21,6 +22,21 @@ using catalog::Txn;
 constexpr const char* own_aliases = "/aws/service/kiln/";
 constexpr std::size_t most_versions = 100;
 constexpr std::string_view resolving = "resolve:ssm:";
+
+void check_may_read(Txn& txn, const Region& region, const Principal& caller, const std::string& parameter) {
+  if (caller.is_root()) return;
+  constexpr const char* action = "ssm:GetParameters";
+  std::string arn = parameter;
+  try {
+    arn = arn_of(region, read_parameter_name(region, caller, parameter));
+  } catch (const ApiError&) {
+    // An ARN of elsewhere is judged as it is.
+  }
+  const Permissions permissions(txn, caller);
+  if (permissions.decide(region, {.action = action, .resource = arn}).allowed()) return;
+  throw ApiError("SsmAccessDenied", "Access denied to SSM: User: " + caller.arn +
+                                        " is not authorized to perform: " + action + " on resource: " + arn);
+}
 
 bool is_public_image(Txn& txn, const Region& region, const std::string& image_id) {
   const auto permissions = catalog::launch_permissions(txn, region.name, image_id);
@@ -99,6 +115,7 @@ std::optional<std::string> image_parameter(const std::string& image_id) {
 std::string resolve_image_id(Txn& txn, const Region& region, const Principal& caller, const std::string& image_id) {
   const auto name = image_parameter(image_id);
   if (!name) return image_id;
+  check_may_read(txn, region, caller, *name);
   std::optional<ParameterVersion> found;
   try {
     found = read_parameter(txn, region, caller, *name).row;

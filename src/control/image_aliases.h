@@ -35,7 +35,8 @@ bool alias_serves(catalog::Txn& txn, const Region& region, const Principal& call
 
 // What follows resolve:ssm: in an image's id; nothing when it is no such name.
 std::optional<std::string> image_parameter(const std::string& image_id);
-// The id that is meant: image_id itself, or what the parameter names. Throws SsmInvalidParameter.
+// The id that is meant: image_id itself, or what the parameter names. Throws SsmInvalidParameter, and SsmAccessDenied
+// unless the caller's policies let it read the parameter (ssm:GetParameters).
 std::string resolve_image_id(catalog::Txn& txn, const Region& region, const Principal& caller,
                              const std::string& image_id);
 

@@ -7,6 +7,8 @@
 #include "catalog/parameters.h"
 #include "control/image_visibility.h"
 #include "control/images.h"
+#include "control/launch_templates.h"
+#include "control/resource_facts.h"
 
 namespace kiln::control {
 namespace {
@@ -54,6 +56,13 @@ std::vector<ImageReference> image_references(Region& region, const Principal& ca
     for (const auto& id : std::set<std::string>(image_ids.begin(), image_ids.end())) {
       visible_image(txn, region, caller, id);
       if (query.instances) add_instances(txn, region, caller, id, query.states, references);
+      if (query.templates) {
+        for (const auto& row : templates_naming(txn, region, caller, id, query.template_versions)) {
+          references.push_back({.image_id = id,
+                                .resource_type = "ec2:LaunchTemplate",
+                                .arn = ec2_arn(region, caller.account, "launch-template", row.id)});
+        }
+      }
       if (!query.parameters) continue;
       for (const auto& row : catalog::parameters_naming(txn, region.name, caller.account, id)) {
         references.push_back({.image_id = id, .resource_type = "ssm:Parameter", .arn = row.arn()});

@@ -20,12 +20,13 @@ std::vector<catalog::Image> image_ancestry(Region& region, const Principal& call
 
 struct ImageReference {
   std::string image_id;
-  std::string resource_type;  // ec2:Instance, ssm:Parameter
+  std::string resource_type;  // ec2:Instance, ec2:LaunchTemplate, ssm:Parameter
   std::string arn;
 };
 // What is looked for. Instances that are terminated do not count; states narrows them further when it is not empty.
 struct ReferenceQuery {
-  bool instances = false, parameters = false;
+  bool instances = false, parameters = false, templates = false;
+  std::size_t template_versions = 10;  // of each, the newest; its default version besides
   std::vector<std::string> states = {};
 };
 // What of the caller's names the images, by image and ARN. Throws what visible_image() throws.

@@ -220,6 +220,11 @@ void add_instance(Txn& txn, Region& region, catalog::Instance row, const Launch&
   }
   add_disks(txn, region, row, request, plan);
   add_tags(txn, region, row.account, row.id, request.instance_tags);
+  if (!request.template_id.empty()) {
+    add_reserved_tags(txn, region, row.account, row.id,
+                      {{"aws:ec2launchtemplate:id", request.template_id},
+                       {"aws:ec2launchtemplate:version", request.template_version}});
+  }
   region.jobs.start(txn, {.region = region.name, .kind = instance_job::launch, .subject = row.id, .arguments = {}});
 }
 

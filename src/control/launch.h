@@ -44,6 +44,7 @@ struct Launch {
   std::string user_data;  // base64
   std::vector<LaunchDevice> devices;
   std::map<std::string, std::string> instance_tags, volume_tags;
+  std::string template_id, template_version;         // it was made of, for the tags that say so; empty: none
   std::optional<catalog::ClientToken> client_token;  // kept with the reservation's id: a replay answers with that
   std::string shutdown_behavior = "stop";
   bool termination_protection = false;

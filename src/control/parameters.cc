@@ -76,6 +76,7 @@ ParameterVersion new_version(Region& region, const Principal& caller, const NewP
   const auto or_as_before = [&](const std::string& given, std::string ParameterVersion::*member, const char* first) {
     return !given.empty() ? given : before != nullptr ? before->*member : std::string(first);
   };
+  auto tier = choose_tier(what, before);
   ParameterVersion row{
       .region = region.name,
       .account = caller.account,
@@ -84,7 +85,7 @@ ParameterVersion new_version(Region& region, const Principal& caller, const NewP
       .type = or_as_before(what.type, &ParameterVersion::type, ""),
       .value = what.value,
       .data_type = or_as_before(what.data_type, &ParameterVersion::data_type, "text"),
-      .tier = choose_tier(what, before),
+      .tier = std::move(tier),
       .key = {},
       .description = what.description.value_or(before != nullptr ? before->description : ""),
       .allowed_pattern = what.allowed_pattern.value_or(before != nullptr ? before->allowed_pattern : ""),

@@ -5,6 +5,7 @@
 #include "catalog/images.h"
 #include "catalog/instances.h"
 #include "catalog/keys.h"
+#include "catalog/launch_templates.h"
 #include "catalog/network.h"
 #include "catalog/snapshots.h"
 #include "catalog/volumes.h"
@@ -32,6 +33,7 @@ class Facts {
     if (type == "security-group") return group(id, to);
     if (type == "vpc") return vpc(id, to);
     if (type == "key-pair") return key_pair(id, to);
+    if (type == "launch-template") return launch_template(id);
     return {};
   }
 
@@ -97,6 +99,10 @@ class Facts {
   std::string vpc(const std::string& id, Context& to) {
     to.set("ec2:VpcID", id);
     const auto row = catalog::find_vpc(txn_, region_.name, id);
+    return row ? row->account : std::string();
+  }
+  std::string launch_template(const std::string& id) {
+    const auto row = catalog::find_launch_template(txn_, region_.name, caller_.account, id);
     return row ? row->account : std::string();
   }
   std::string key_pair(const std::string& name, Context& to) {

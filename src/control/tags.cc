@@ -31,6 +31,7 @@ constexpr std::array kinds{
     Kind{"sg", "security-group", "security_group", "InvalidGroup.NotFound", "security group"},
     Kind{"vpc", "vpc", "vpc", "InvalidVpcID.NotFound", "vpc ID"},
     Kind{"subnet", "subnet", "subnet", "InvalidSubnetID.NotFound", "subnet ID"},
+    Kind{"lt", "launch-template", "launch_template", "InvalidLaunchTemplateId.NotFound", "launch template ID"},
 };
 
 const Kind* kind_of(const std::string& resource_id) {
@@ -95,9 +96,8 @@ std::string resource_type(const std::string& resource_id) {
   return kind == nullptr ? std::string() : std::string(kind->type);
 }
 
-void add_tags(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& resource_id,
-              const std::map<std::string, std::string>& tags) {
-  check_tags(tags);
+void add_reserved_tags(catalog::Txn& txn, const Region& region, const std::string& account,
+                       const std::string& resource_id, const std::map<std::string, std::string>& tags) {
   std::vector<catalog::Tag> rows;
   for (const auto& [key, value] : tags) {
     rows.push_back({.region = region.name,
@@ -108,6 +108,12 @@ void add_tags(catalog::Txn& txn, const Region& region, const std::string& accoun
                     .value = value});
   }
   catalog::set_tags(txn, rows);
+}
+
+void add_tags(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& resource_id,
+              const std::map<std::string, std::string>& tags) {
+  check_tags(tags);
+  add_reserved_tags(txn, region, account, resource_id, tags);
   if (tags_of(txn, region, account, resource_id).size() > 50) {
     throw ApiError("TagLimitExceeded", "The maximum number of tags on resource " + resource_id + " is 50");
   }

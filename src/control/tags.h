@@ -13,6 +13,9 @@ namespace kiln::control {
 // In the caller's transaction, for tags given at creation. Throws InvalidParameterValue, TagLimitExceeded.
 void add_tags(catalog::Txn& txn, const Region& region, const std::string& account, const std::string& resource_id,
               const std::map<std::string, std::string>& tags);
+// Those that begin with aws:, which users cannot write.
+void add_reserved_tags(catalog::Txn& txn, const Region& region, const std::string& account,
+                       const std::string& resource_id, const std::map<std::string, std::string>& tags);
 // Throws InvalidID and the resource's own NotFound code.
 void create_tags(Region& region, const std::string& account, const std::vector<std::string>& resource_ids,
                  const std::map<std::string, std::string>& tags);

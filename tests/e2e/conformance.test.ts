@@ -24,6 +24,9 @@ const KNOWN = new Map<string, string>([
     'CreateRule response.LockEndTime', 'GetRule response.Tags', 'LockRule response.Tags', 'LockRule response.LockEndTime', 'UnlockRule response.Tags',
     'UpdateRule response.Tags', 'UpdateRule response.LockConfiguration',
   ].map((member): [string, string] => [`${member} is not in the model`, 'one shape serves all operations on a rule, and it is not set there']),
+  ...[
+    'CreateLaunchTemplateVersion response.launchTemplateVersion', 'DescribeLaunchTemplateVersions response.launchTemplateVersionSet[]', 'GetLaunchTemplateData response',
+  ].map((where): [string, string] => [`${where}.launchTemplateData.networkInterfaceSet[].groupSet is no structure`, 'elements named <groupId>, as the model has them']),
   ['ModifyInstanceAttribute request.UserData.Value is not of kind text', 'stays in the base64 in which blobs travel'],
 ]);
 

@@ -41,7 +41,7 @@ describe('lineage', () => {
     assert.deepEqual((await of({ ResourceType: 'ec2:Instance' })).ImageReferences, expected);
     const stopped = { ResourceType: 'ec2:Instance', ResourceTypeOptions: [{ OptionName: 'state-name', OptionValues: ['stopped'] }] };
     assert.deepEqual((await of(stopped)).ImageReferences, []);
-    assert.deepEqual((await of({ ResourceType: 'ec2:LaunchTemplate' })).ImageReferences, []);
+    for (const ResourceType of ['ec2:LaunchTemplate', 'ssm:Parameter', 'imagebuilder:ImageRecipe']) assert.deepEqual((await of({ ResourceType })).ImageReferences, []);
     await assertRefused(of({ ResourceType: 'ec2:Lemon' }), 'InvalidParameterValue');
     await assertRefused(references({ IncludeAllResourceTypes: undefined }), 'MissingParameter');
     await assertRefused(references({ ResourceTypes: [{ ResourceType: 'ec2:Instance' }] }), 'InvalidParameterCombination');

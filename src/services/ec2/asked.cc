@@ -4,10 +4,12 @@
 #include <map>
 #include <set>
 
+#include "base/api_error.h"
 #include "base/text.h"
 #include "catalog/images.h"
 #include "catalog/keys.h"
 #include "catalog/kms_keys.h"
+#include "catalog/launch_templates.h"
 #include "catalog/network.h"
 #include "catalog/snapshots.h"
 #include "control/resource_facts.h"
@@ -27,9 +29,16 @@ struct IdParameter {
 
 // By the last word of a parameter's name: NetworkInterface.1.SecurityGroupId.2 is a SecurityGroupId.
 constexpr IdParameter id_parameters[] = {
-    {"GroupId", "security-group"}, {"ImageId", "image"},       {"InstanceId", "instance"},
-    {"KeyName", "key-pair"},       {"SnapshotId", "snapshot"}, {"SecurityGroupId", "security-group"},
-    {"SubnetId", "subnet"},        {"VolumeId", "volume"},     {"VpcId", "vpc"},
+    {"GroupId", "security-group"},
+    {"ImageId", "image"},
+    {"InstanceId", "instance"},
+    {"KeyName", "key-pair"},
+    {"LaunchTemplateId", "launch-template"},
+    {"SnapshotId", "snapshot"},
+    {"SecurityGroupId", "security-group"},
+    {"SubnetId", "subnet"},
+    {"VolumeId", "volume"},
+    {"VpcId", "vpc"},
 };
 
 struct Creation {
@@ -40,6 +49,7 @@ constexpr Creation creations[] = {
     {"CopySnapshot", "snapshot"},
     {"CreateImage", "image"},
     {"CreateImage", "snapshot"},
+    {"CreateLaunchTemplate", "launch-template"},
     {"CreateSecurityGroup", "security-group"},
     {"CreateSnapshot", "snapshot"},
     {"CreateSnapshots", "snapshot"},
@@ -65,8 +75,12 @@ bool is_true(std::optional<std::string_view> value) { return value && base::lowe
 class Reader {
  public:
   Reader(Txn& txn, const AtDoor& request) : txn_(txn), request_(request), action_("ec2:" + request.action) {
-    if (request.action == "RunInstances" && has_names(request.params)) {
+    if (request.action != "RunInstances" || !has_names(request.params)) return;
+    try {
       looked_up_ = look_up_names(txn, request.region, request.principal, request.params);
+    } catch (const base::ApiError& error) {
+      // Whether there is such a template is told to who may launch by it: judged by its name, and refused later.
+      if (!error.code().starts_with("InvalidLaunchTemplate")) throw;
     }
   }
 
@@ -83,6 +97,7 @@ class Reader {
     if (request_.action == "CreateKeyPair" || request_.action == "ImportKeyPair") tag_created("key-pair");
     if (asked_.empty()) push({.resource = "*"});
     attributes();
+    made_of_template();
     return std::move(asked_);
   }
 
@@ -108,10 +123,20 @@ class Reader {
     for (const auto& [name, value] : params().all()) {
       // Groups that a rule lets in are not what the rule is put on.
       if (value.empty() || name.starts_with("Filter.") || name.starts_with("IpPermissions.")) continue;
+      if (name.starts_with("LaunchTemplateData.")) continue;  // asked for when it is launched
       const auto word = last_word(name);
       if (word == "ResourceId") about(control::resource_type(value), value);
       const auto found = std::ranges::find(id_parameters, word, &IdParameter::name);
       if (found != std::end(id_parameters)) about(std::string(found->type), value);
+    }
+  }
+
+  // Every resource of a launch knows the template that it is made of.
+  void made_of_template() {
+    const auto id = word("LaunchTemplate.LaunchTemplateId");
+    if (id.empty()) return;
+    for (auto& each : asked_) {
+      each.context.set("ec2:LaunchTemplate", control::ec2_arn(request_.region, account(), "launch-template", id));
     }
   }
 
@@ -120,6 +145,12 @@ class Reader {
     if (const auto id = params().find("KeyPairId")) {
       const auto row = catalog::find_key_pair_by_id(txn_, region_name(), account(), std::string(*id));
       about("key-pair", row ? row->name : std::string(*id));
+    }
+    const auto named =
+        word(request_.action == "RunInstances" ? "LaunchTemplate.LaunchTemplateName" : "LaunchTemplateName");
+    if (!named.empty() && request_.action != "CreateLaunchTemplate") {
+      const auto row = catalog::find_launch_template_named(txn_, region_name(), account(), named);
+      about("launch-template", row ? row->id : named);
     }
     const auto vpc = catalog::default_vpc(txn_, region_name(), account());
     for (const auto& [name, value] : params().all()) {

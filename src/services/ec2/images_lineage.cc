@@ -121,10 +121,20 @@ GetImageAncestryResponse ancestry(Call& call, const GetImageAncestryRequest& req
 
 // --- references
 
-constexpr const char *instances_type = "ec2:Instance", *parameters_type = "ssm:Parameter";
+constexpr const char *instances_type = "ec2:Instance", *parameters_type = "ssm:Parameter",
+                     *templates_type = "ec2:LaunchTemplate";
 // Those that AWS knows and that nothing here is.
-constexpr std::string_view other_types[] = {"ec2:LaunchTemplate", "imagebuilder:ImageRecipe",
-                                            "imagebuilder:ContainerRecipe"};
+constexpr std::string_view other_types[] = {"imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe"};
+
+std::size_t depth_of(const std::vector<std::string>& values) {
+  const bool is_number = values.size() == 1 && !values.front().empty() && values.front().size() <= 5 &&
+                         values.front().find_first_not_of("0123456789") == std::string::npos;
+  const auto depth = is_number ? std::stoul(values.front()) : 0;
+  if (depth < 1 || depth > 10'000) {
+    throw ApiError("InvalidParameterValue", "The option version-depth takes one number from 1 to 10000.");
+  }
+  return depth;
+}
 
 control::ReferenceQuery to_query(const DescribeImageReferencesRequest& request) {
   const bool all = request.include_all_resource_types.value_or(false);
@@ -136,21 +146,25 @@ control::ReferenceQuery to_query(const DescribeImageReferencesRequest& request) 
     throw ApiError("MissingParameter",
                    "The request must contain the parameter IncludeAllResourceTypes or ResourceTypes");
   }
-  control::ReferenceQuery query{.instances = all, .parameters = all};
+  control::ReferenceQuery query{.instances = all, .parameters = all, .templates = all};
   for (const auto& each : request.resource_type) {
     const bool is_instance = each.resource_type == instances_type, is_parameter = each.resource_type == parameters_type;
-    if (!is_instance && !is_parameter && std::ranges::find(other_types, each.resource_type) == std::end(other_types)) {
+    const bool is_template = each.resource_type == templates_type;
+    if (!is_instance && !is_parameter && !is_template &&
+        std::ranges::find(other_types, each.resource_type) == std::end(other_types)) {
       throw ApiError("InvalidParameterValue",
                      "Value (" + each.resource_type + ") for parameter resourceType is invalid.");
     }
     query.instances = query.instances || is_instance;
     query.parameters = query.parameters || is_parameter;
+    query.templates = query.templates || is_template;
     for (const auto& option : each.resource_type_option) {
       if (option.option_name != "state-name" && option.option_name != "version-depth") {
         throw ApiError("InvalidParameterValue",
                        "Value (" + option.option_name + ") for parameter optionName is invalid.");
       }
       if (is_instance && option.option_name == "state-name") query.states = option.option_value;
+      if (is_template && option.option_name == "version-depth") query.template_versions = depth_of(option.option_value);
     }
   }
   return query;

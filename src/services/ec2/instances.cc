@@ -226,16 +226,6 @@ void refuse_what_is_not_here(const RunInstancesRequest& request) {
                        (profile.name.empty() ? "iamInstanceProfile.arn" : "iamInstanceProfile.name") +
                        " is invalid. Invalid IAM Instance Profile name");
   }
-  const auto& launch_template = request.launch_template;
-  if (!launch_template.launch_template_id.empty()) {
-    throw ApiError("InvalidLaunchTemplateId.NotFound", "The specified launch template, with template ID " +
-                                                           launch_template.launch_template_id + ", does not exist.");
-  }
-  if (!launch_template.launch_template_name.empty()) {
-    throw ApiError("InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name " +
-                                                                      launch_template.launch_template_name +
-                                                                      ", does not exist.");
-  }
   if (!request.placement.tenancy.empty() && request.placement.tenancy != "default") {
     throw ApiError("UnsupportedOperation", "Tenancy '" + request.placement.tenancy + "' is not supported");
   }
@@ -258,6 +248,10 @@ control::Launch to_launch(const Call& call, const RunInstancesRequest& request) 
   for (const auto& mapping : request.block_device_mapping) launch.devices.push_back(to_device(mapping));
   launch.instance_tags = tags_for(request.tag_specification, "instance", {"instance", "volume", "network-interface"});
   launch.volume_tags = tags_for(request.tag_specification, "volume", {"instance", "volume", "network-interface"});
+  if (!request.launch_template.launch_template_id.empty()) {
+    launch.template_id = request.launch_template.launch_template_id;
+    launch.template_version = request.launch_template.version;
+  }
   launch.client_token = call.client_token;
   if (!request.instance_initiated_shutdown_behavior.empty()) {
     launch.shutdown_behavior = checked_shutdown_behavior(request.instance_initiated_shutdown_behavior);

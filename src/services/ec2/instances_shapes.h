@@ -185,7 +185,7 @@ struct IamInstanceProfileRequest {
 };
 
 struct LaunchTemplateRequest {
-  std::string launch_template_id, launch_template_name;
+  std::string launch_template_id, launch_template_name, version;
 };
 
 struct RunInstancesRequest {
@@ -255,7 +255,7 @@ KILN_WIRE(kiln::services::ec2::MetadataOptionsRequest, http_tokens, http_endpoin
 KILN_WIRE(kiln::services::ec2::NetworkInterfaceRequest, device_index, network_interface_id, subnet_id,
           security_group_id, private_ip_address)
 KILN_WIRE(kiln::services::ec2::IamInstanceProfileRequest, arn, name)
-KILN_WIRE(kiln::services::ec2::LaunchTemplateRequest, launch_template_id, launch_template_name)
+KILN_WIRE(kiln::services::ec2::LaunchTemplateRequest, launch_template_id, launch_template_name, version)
 KILN_WIRE(kiln::services::ec2::RunInstancesRequest, image_id, instance_type, min_count, max_count, key_name,
           security_group_id, security_group, subnet_id, placement, private_ip_address, user_data, block_device_mapping,
           tag_specification, client_token, instance_initiated_shutdown_behavior, disable_api_termination,

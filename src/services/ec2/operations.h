@@ -17,6 +17,7 @@ std::span<const Operation> instance_operations();
 std::span<const Operation> instance_status_operations();
 std::span<const Operation> instance_type_operations();
 std::span<const Operation> key_operations();
+std::span<const Operation> launch_template_operations();
 std::span<const Operation> network_operations();
 std::span<const Operation> recycle_bin_operations();
 std::span<const Operation> region_operations();

@@ -76,6 +76,7 @@ GetParameterHistoryResponse get_parameter_history(Call& call, const GetParameter
       response.next_token = next_token(true, text_of(response.parameters.back().version));
       break;
     }
+    auto value = request.with_decryption ? control::open_parameter(call.region, call.principal, row) : row.value;
     auto& shape = response.parameters.emplace_back();
     shape = {.name = row.name,
              .type = row.type,
@@ -83,7 +84,7 @@ GetParameterHistoryResponse get_parameter_history(Call& call, const GetParameter
              .last_modified_date = {row.modified},
              .last_modified_user = row.modified_by,
              .description = if_any(row.description),
-             .value = request.with_decryption ? control::open_parameter(call.region, call.principal, row) : row.value,
+             .value = std::move(value),
              .allowed_pattern = if_any(row.allowed_pattern),
              .version = row.version,
              .labels = {},

@@ -95,9 +95,10 @@ namespace kiln::services::ssm {
 
 Parameter to_shape(Call& call, const control::ReadParameter& read, bool decrypt) {
   const auto& row = read.row;
+  auto value = decrypt ? control::open_parameter(call.region, call.principal, row) : row.value;
   return {.name = row.name,
           .type = row.type,
-          .value = decrypt ? control::open_parameter(call.region, call.principal, row) : row.value,
+          .value = std::move(value),
           .version = row.version,
           .selector = if_any(read.selector),
           .last_modified_date = {row.modified},
