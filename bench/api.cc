@@ -4,8 +4,8 @@
 //   load SERVER REGION KEY SECRET CONNECTIONS COUNT      signs and sends COUNT requests over so many connections
 //   fill CATALOG COUNT                                   as many copies of the catalog's one image, under other names
 //
-// load reads the requests from its input, a line each: the service's signing name, a space and the form; it goes through
-// them in turns and writes a number that is never the same in place of {n}. What it prints is one line of JSON.
+// load reads the requests from its input, a line each: the service's signing name, a space and the form; it goes
+// through them in turns and writes a number that is never the same in place of {n}. What it prints is one line of JSON.
 
 #include <algorithm>
 #include <atomic>
