@@ -146,9 +146,10 @@ describe('every operation', () => {
     };
     const words: Values = {
       Name: uniqueName('stranger'), SourceRegion: REGION, MinCount: '1', MaxCount: '1', InstanceType: 't3.nano', AvailabilityZone: `${REGION}a`, LockMode: 'governance',
-      LockDuration: '1', DeprecateAt: '2030-01-01T00:00:00Z', Value: 'x', PolicyName: 'x', UserName: 'x', RoleName: 'x', GroupName: 'x', Description: 'x',
+      LockDuration: '1', DeprecateAt: '2030-01-01T00:00:00Z', Value: 'eA==', Plaintext: 'eA==', AliasName: 'alias/stranger', KeySpec: 'AES_256', PolicyName: 'x', UserName: 'x', RoleName: 'x', GroupName: 'stranger', Description: 'x', GroupDescription: 'x', TemporaryRestoreDays: '1', UserId: '333333333333', OperationType: 'add',
+      IpProtocol: 'tcp', FromPort: '1', ToPort: '1', CidrIp: '10.0.0.0/8', PolicyDocument: '{"Version":"2012-10-17","Statement":[]}',
     };
-    const attribute = (name: string) => (name.includes('Snapshot') ? 'createVolumePermission' : name.includes('Instance') ? 'userData' : 'description');
+    const attribute = (name: string) => (name.includes('Snapshot') ? 'createVolumePermission' : name.includes('Instance') ? 'userData' : name.startsWith('Reset') ? 'launchPermission' : 'description');
     let compared = 0;
     for (const served of all) {
       const named = (served.request.members ?? []).filter((member) => there[member.query] !== undefined);
@@ -176,7 +177,8 @@ describe('every operation', () => {
       'DescribeImages', 'RunInstances', 'CopyImage', 'CancelImageLaunchPermission', 'GetImageAncestry', 'DescribeSnapshots', 'CreateVolume', 'CopySnapshot',
       'CreateTags', 'DeleteTags', // which each account has of its own
       'DescribeTags', 'ListSnapshotBlocks', 'GetSnapshotBlock', 'ListChangedBlocks', 'StartSnapshot', 'RegisterImage',
-      'DescribeSnapshotTierStatus', 'DescribeLockedSnapshots', 'DescribeFastSnapshotRestores', 'ListImagesInRecycleBin', 'ListSnapshotsInRecycleBin',
+      'DescribeSnapshotTierStatus', 'DescribeLockedSnapshots', 'DescribeFastSnapshotRestores', 'EnableFastSnapshotRestores',
+      'DisableFastSnapshotRestores', 'DescribeImageUsageReports', 'DescribeImageUsageReportEntries', 'ListImagesInRecycleBin', 'ListSnapshotsInRecycleBin',
     ]);
     for (const served of all.filter((each) => each.service === 'ec2' || each.service === 'ebs')) {
       const named = (served.request.members ?? []).some((member) => shared[member.query] !== undefined) || ROUTES[served.operation]?.includes('{');

@@ -1,7 +1,10 @@
 // Instances as the API shows them: launches, states, refusals. What a guest sees of it is in guests.test.ts.
 import {
-  CreateImageCommand, DescribeInstancesCommand, DescribeInstanceStatusCommand, DescribeVolumesCommand, GetConsoleOutputCommand,
-  RebootInstancesCommand, RunInstancesCommand, StartInstancesCommand, StopInstancesCommand, TerminateInstancesCommand,
+  CreateImageCommand, DescribeInstanceAttributeCommand, DescribeInstanceCreditSpecificationsCommand,
+  DescribeInstanceStatusCommand, DescribeInstanceTypeOfferingsCommand, DescribeInstancesCommand,
+  DescribeVolumesCommand, GetConsoleOutputCommand, ModifyInstanceAttributeCommand,
+  ModifyInstanceMetadataOptionsCommand, RebootInstancesCommand, RunInstancesCommand, StartInstancesCommand,
+  StopInstancesCommand, TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import * as assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
@@ -64,6 +67,28 @@ describe('instances', () => {
     await terminate([made!.InstanceId]);
     await ec2().send(new TerminateInstancesCommand(ids)); // terminating twice is no error
     await assertRefused(ec2().send(new StartInstancesCommand(ids)), 'IncorrectInstanceState');
+  });
+
+  test('attributes and options are read and changed, and a reboot leaves an instance running', async () => {
+    const [made] = await launch();
+    const InstanceId = made!.InstanceId;
+    await waitForInstance(InstanceId);
+    const attribute = (Attribute: 'disableApiTermination' | 'instanceType') => ec2().send(new DescribeInstanceAttributeCommand({ InstanceId, Attribute }));
+    assert.equal((await attribute('instanceType')).InstanceType?.Value, 't3.nano');
+    for (const Value of [true, false]) {
+      await ec2().send(new ModifyInstanceAttributeCommand({ InstanceId, DisableApiTermination: { Value } }));
+      assert.equal((await attribute('disableApiTermination')).DisableApiTermination?.Value, Value);
+    }
+    const options = await ec2().send(new ModifyInstanceMetadataOptionsCommand({ InstanceId, HttpTokens: 'required' }));
+    assert.equal(options.InstanceMetadataOptions?.HttpTokens, 'required');
+    await ec2().send(new RebootInstancesCommand({ InstanceIds: [InstanceId] }));
+    await waitForInstance(InstanceId);
+    assert.equal((await ec2().send(new GetConsoleOutputCommand({ InstanceId }))).InstanceId, InstanceId);
+    const { InstanceCreditSpecifications: credits } = await ec2().send(new DescribeInstanceCreditSpecificationsCommand({ InstanceIds: [InstanceId] }));
+    assert.deepEqual(credits!.map((each) => each.InstanceId), [InstanceId]);
+    const offered = await ec2().send(new DescribeInstanceTypeOfferingsCommand({ Filters: [{ Name: 'instance-type', Values: ['t3.nano'] }] }));
+    assert.equal(offered.InstanceTypeOfferings![0]?.InstanceType, 't3.nano');
+    await terminate([InstanceId]);
   });
 
   test('the same client token launches once', async () => {

@@ -173,16 +173,17 @@ describe('the recycle bin', () => {
     const delay = { UnlockDelay: { UnlockDelayValue: 7, UnlockDelayUnit: 'DAYS' } };
     const made = await ask('POST', '/rules', { ResourceType: 'EC2_IMAGE', RetentionPeriod: days(1), ExcludeResourceTags: [{ ResourceTagKey: uniqueName('none') }] });
     assert.equal(made.LockState, undefined);
-    const locked = await ask('PATCH', `/rules/${made.Identifier}/lock`, { LockConfiguration: delay });
-    assert.deepEqual([locked.status, locked.LockState, locked.LockConfiguration], [200, 'locked', delay]);
+    const cli = (...words: string[]) => aws(['rbin', ...words, '--identifier', made.Identifier], { account: OTHER_ACCOUNT });
+    const locked = await cli('lock-rule', '--lock-configuration', 'UnlockDelay={UnlockDelayValue=7,UnlockDelayUnit=DAYS}');
+    assert.deepEqual([locked.LockState, locked.LockConfiguration], ['locked', delay]);
     for (const refused of [
       await ask('PATCH', `/rules/${made.Identifier}`, { RetentionPeriod: days(2) }), await ask('DELETE', `/rules/${made.Identifier}`),
     ]) {
       assert.deepEqual([refused.status, refused.Reason], [409, 'INVALID_RULE_STATE']);
     }
-    const unlocked = await ask('PATCH', `/rules/${made.Identifier}/unlock`);
+    const unlocked = await cli('unlock-rule');
     assert.equal(unlocked.LockState, 'pending_unlock');
-    assert.ok(unlocked.LockEndTime * 1000 > Date.now() + 6 * DAY);
+    assert.ok(Date.parse(unlocked.LockEndTime) > Date.now() + 6 * DAY);
     assert.equal((await ask('PATCH', `/rules/${made.Identifier}/unlock`)).status, 409);
     assert.equal((await ask('PATCH', `/rules/${made.Identifier}/lock`, { LockConfiguration: delay })).status, 409);
     const listed = await ask('POST', '/list-rules', { ResourceType: 'EC2_IMAGE', LockState: 'pending_unlock' });
