@@ -8,6 +8,7 @@
 #include "catalog/client_tokens.h"
 #include "catalog/iam.h"
 #include "catalog/images.h"
+#include "catalog/instance_profiles.h"
 #include "catalog/instances.h"
 #include "catalog/jobs.h"
 #include "catalog/keys.h"
@@ -84,7 +85,7 @@ using EveryRow =
          SnapshotLock, SnapshotTier, SharingSettings, Recycled, RecycleRule, RecycleRuleTag, AccountMembership,
          IamIdentity, IamMember, IamPolicy, IamPolicyVersion, IamAttachment, IamInlinePolicy, IamTag, ParameterVersion,
          ParameterLabel, ParameterTag, Organization, OrganizationUnit, OrganizationMember, AccountCreation,
-         OrganizationInvitation, LaunchTemplate, LaunchTemplateVersion>;
+         OrganizationInvitation, LaunchTemplate, LaunchTemplateVersion, ProfileAssociation>;
 
 TEST(Table, every_struct_is_its_table_and_every_table_has_a_struct) {
   TempCatalog catalog;

@@ -190,12 +190,14 @@ void authorise(Region& region, const Principal& principal, const std::vector<Ask
         }
         return {};
       });
-  if (refused) refuse(region, principal, refused->first, refused->second);
+  if (refused) refuse(region, principal, refused->first, refused->second, asked.front().action);
 }
 
-void refuse(Region& region, const Principal& principal, const Asked& asked, const Decision& decision) {
+void refuse(Region& region, const Principal& principal, const Asked& asked, const Decision& decision,
+            std::string_view action) {
   const auto text = refusal_text(principal, asked, decision);
-  const std::string_view service = std::string_view(asked.action).substr(0, asked.action.find(':'));
+  if (action.empty()) action = asked.action;
+  const auto service = action.substr(0, action.find(':'));
   if (service == "ec2") {
     throw ApiError(
         "UnauthorizedOperation",

@@ -57,9 +57,10 @@ void add_organization(policy::Context& context, const catalog::OrganizationPlace
 
 // Throws UnauthorizedOperation (EC2), AccessDeniedException or AccessDenied when one of them is not allowed.
 void authorise(Region& region, const Principal& principal, const std::vector<Asked>& asked);
-// The same error, for rules that decide by more than the principal's policies.
+// The same error, for rules that decide by more than the principal's policies. action: what the request is, when that
+// is another service's than what was asked, as iam:PassRole of a launch is.
 [[noreturn]] void refuse(Region& region, const Principal& principal, const Asked& asked,
-                         const policy::Decision& decision);
+                         const policy::Decision& decision, std::string_view action = {});
 
 // What an encoded authorization failure message says: JSON. Throws InvalidAuthorizationMessageException for what is
 // none of this account's.

@@ -112,6 +112,11 @@ std::vector<InstanceDetails> with_details(Txn& txn, const Region& region, const 
   auto tags =
       group_by(catalog::tags_of(txn, region.name, caller.account), [](const auto& row) { return row.resource_id; });
   std::map<std::string, catalog::Image> images;
+  std::map<std::string, catalog::ProfileAssociation> profiles;
+  for (auto& row : catalog::profile_associations(txn, region.name, caller.account)) {
+    const auto instance_id = row.instance_id;
+    profiles.emplace(instance_id, std::move(row));
+  }
 
   std::vector<InstanceDetails> all;
   for (auto& row : rows) {
@@ -122,6 +127,7 @@ std::vector<InstanceDetails> with_details(Txn& txn, const Region& region, const 
     for (const auto& membership : memberships[row.id]) details.groups.push_back(groups[membership.group_id]);
     std::ranges::sort(details.groups, {}, &catalog::SecurityGroup::name);
     details.tags = std::move(tags[row.id]);
+    if (const auto found = profiles.find(row.id); found != profiles.end()) details.profile = found->second;
     auto image = images.find(row.image_id);
     if (image == images.end()) {
       image =

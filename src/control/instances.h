@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "catalog/images.h"
+#include "catalog/instance_profiles.h"
 #include "catalog/instances.h"
 #include "catalog/network.h"
 #include "catalog/tags.h"
@@ -29,7 +30,8 @@ struct InstanceDetails {
   std::vector<Disk> disks;                     // by position
   std::vector<catalog::SecurityGroup> groups;  // by name
   std::vector<catalog::Tag> tags;              // by key, those of the caller
-  catalog::Image image;                        // deregistered perhaps; empty id when its row has gone
+  std::optional<catalog::ProfileAssociation> profile;
+  catalog::Image image;  // deregistered perhaps; empty id when its row has gone
 };
 
 // The caller's instances in the order of their launch; all of them when ids is empty.

@@ -31,6 +31,7 @@ struct Plan {
   catalog::Image image;
   std::vector<catalog::ImageDevice> devices;  // as merged
   std::vector<std::string> image_snapshots;   // those that the image's permission covers
+  std::optional<catalog::IamIdentity> profile;
   catalog::Subnet subnet;
   std::vector<catalog::SecurityGroup> groups;
   int count = 0;  // at most; the limit may leave fewer than were asked for
@@ -131,6 +132,7 @@ Plan check(Txn& txn, Region& region, const Principal& caller, const Launch& requ
   for (const auto& device : devices) plan.image_snapshots.push_back(device.snapshot_id);
   plan.devices = merge_devices(plan.image, devices, request.devices);
   if (!request.key_name.empty()) key_pair(txn, region, caller.account, request.key_name);
+  if (!request.profile.empty()) plan.profile = instance_profile(txn, caller.account, request.profile);
   plan.subnet = choose_subnet(txn, region, caller, request);
   plan.groups =
       groups_for_launch(txn, region, caller.account, plan.subnet.vpc_id, request.group_ids, request.group_names);
@@ -218,6 +220,7 @@ void add_instance(Txn& txn, Region& region, catalog::Instance row, const Launch&
   for (const auto& group : plan.groups) {
     catalog::upsert(txn, catalog::InstanceGroup{.region = region.name, .instance_id = row.id, .group_id = group.id});
   }
+  if (plan.profile) add_profile(txn, region, row, *plan.profile);
   add_disks(txn, region, row, request, plan);
   add_tags(txn, region, row.account, row.id, request.instance_tags);
   if (!request.template_id.empty()) {

@@ -4,7 +4,7 @@
 // launch() is called on request threads, and by whatever else launches (scaling, pipelines). The rows are there and
 // `pending` when it returns, with one `launch` job per instance, which makes them run (instance_jobs.h). Nothing is
 // there when it throws ApiError. Checks come in AWS's order: the image (exists, available, permitted), the type, the
-// devices, the key, the subnet, the groups, the address.
+// devices, the key, the profile, the subnet, the groups, the address.
 
 #include <map>
 #include <optional>
@@ -14,6 +14,7 @@
 #include "catalog/client_tokens.h"
 #include "catalog/images.h"
 #include "catalog/instances.h"
+#include "control/instance_profiles.h"
 #include "control/region.h"
 
 namespace kiln::control {
@@ -48,6 +49,7 @@ struct Launch {
   std::optional<catalog::ClientToken> client_token;  // kept with the reservation's id: a replay answers with that
   std::string shutdown_behavior = "stop";
   bool termination_protection = false;
+  ProfileName profile;  // of the instance; empty: none
   std::optional<bool> tokens_required, metadata_enabled;
   std::optional<int> hop_limit;
 };

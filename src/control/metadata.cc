@@ -40,6 +40,7 @@ std::optional<GuestMetadata> metadata_of(Region& region, const std::string& vpc_
       const auto group = catalog::find_security_group(txn, region.name, id);
       found.groups.emplace_back(id, group ? group->name : id);
     }
+    found.profile = profile_of_guest(txn, region, instance->id);
     found.devices = device_names(*instance, catalog::attachments_of_instance(txn, region.name, instance->id));
     if (!instance->key_name.empty()) {
       const auto key = catalog::find_key_pair(txn, region.name, instance->account, instance->key_name);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "catalog/instances.h"
+#include "control/instance_profiles.h"
 #include "control/region.h"
 
 namespace kiln::control {
@@ -17,7 +18,8 @@ struct GuestMetadata {
   std::string vpc_cidr, subnet_cidr;
   std::vector<std::pair<std::string, std::string>> groups;   // id, name
   std::vector<std::pair<std::string, std::string>> devices;  // "ami", "root", "ebs1" ...: device name
-  std::string public_key;                                    // one authorized_keys line; empty when it has none
+  std::optional<ProfileOfGuest> profile;
+  std::string public_key;  // one authorized_keys line; empty when it has none
 };
 
 // The instance that has this address in this VPC; nothing when none that is on does.

@@ -77,6 +77,15 @@ std::optional<IamIdentity> find_role(Txn& txn, const std::string& arn) {
   return role && role->arn() == arn ? role : std::nullopt;
 }
 
+Principal principal_of(const IamIdentity& role, const std::string& session_name) {
+  return {.account = role.account,
+          .arn = "arn:aws:sts::" + role.account + ":assumed-role/" + role.name + "/" + session_name,
+          .user_id = role.id + ":" + session_name,
+          .access_key = {},
+          .identity_id = role.id,
+          .role_arn = role.arn()};
+}
+
 // The documents of the session, each checked, and the ARNs of managed ones: the token goes with every request in a
 // header, so it has to stay short.
 std::vector<std::string> session_policies(Txn& txn, const AssumeRole& what, const IamIdentity& role) {
@@ -130,16 +139,24 @@ Session assume_role(Region& region, const Principal& caller, const AssumeRole& w
     seconds = checked_duration(
         what.duration_seconds, usual_role_seconds,
         chained ? std::min(longest_chained_seconds, role->max_session_seconds) : role->max_session_seconds);
-    principal = {.account = role->account,
-                 .arn = "arn:aws:sts::" + role->account + ":assumed-role/" + role->name + "/" + what.session_name,
-                 .user_id = role->id + ":" + what.session_name,
-                 .access_key = {},
-                 .identity_id = role->id,
-                 .role_arn = role->arn(),
-                 .session_policies = session_policies(txn, what, *role)};
+    principal = principal_of(*role, what.session_name);
+    principal.session_policies = session_policies(txn, what, *role);
   });
   if (refused) refuse(region, caller, asked, *refused);
   return make(region, std::move(principal), seconds);
+}
+
+std::optional<Session> session_for_service(Region& region, const IamIdentity& role, const std::string& service,
+                                           const std::string& session_name, std::int64_t duration_seconds) {
+  const auto trust = policy::parse(role.trust_policy, policy::trust_policy);
+  if (!trust) return {};
+  policy::Policies policies{.resource = policy::NamedPolicy{.name = "trust policy", .document = &*trust},
+                            .resource_account = role.account,
+                            .resource_decides = true};
+  policy::Request request{.caller = {.service = service}, .action = "sts:AssumeRole", .resource = role.arn()};
+  request.context.set("aws:SourceAccount", role.account);
+  if (!policy::evaluate(request, policies).allowed()) return {};
+  return make(region, principal_of(role, session_name), duration_seconds);
 }
 
 Session session_of_caller(Region& region, const Principal& caller, std::optional<std::int64_t> duration_seconds) {

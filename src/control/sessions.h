@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/iam.h"
 #include "control/access_keys.h"
 #include "control/principal.h"
 #include "control/region.h"
@@ -33,6 +34,11 @@ Session assume_role(Region& region, const Principal& caller, const AssumeRole& w
 
 // For a user or the root user.
 Session session_of_caller(Region& region, const Principal& caller, std::optional<std::int64_t> duration_seconds);
+
+// For a service that does something for a role, such as EC2 whose instances have it. Nothing when the trust policy of
+// the role does not let the service assume it.
+std::optional<Session> session_for_service(Region& region, const catalog::IamIdentity& role, const std::string& service,
+                                           const std::string& session_name, std::int64_t duration_seconds);
 
 // What a token says. Nothing when it was not made here for this access key.
 struct OpenedSession {

@@ -7,11 +7,13 @@
 #include "base/api_error.h"
 #include "base/text.h"
 #include "catalog/images.h"
+#include "catalog/instance_profiles.h"
 #include "catalog/keys.h"
 #include "catalog/kms_keys.h"
 #include "catalog/launch_templates.h"
 #include "catalog/network.h"
 #include "catalog/snapshots.h"
+#include "control/instance_profiles.h"
 #include "control/resource_facts.h"
 #include "control/tags.h"
 #include "services/ec2/launch_params.h"
@@ -95,7 +97,12 @@ class Reader {
       if (const auto vpc = catalog::default_vpc(txn_, region_name(), account())) about("vpc", vpc->id);
     }
     if (request_.action == "CreateKeyPair" || request_.action == "ImportKeyPair") tag_created("key-pair");
+    if (const auto id = params().find("AssociationId")) {
+      const auto row = catalog::find_profile_association(txn_, region_name(), std::string(*id));
+      about("instance", row ? row->instance_id : "*");
+    }
     if (asked_.empty()) push({.resource = "*"});
+    pass_role();
     attributes();
     made_of_template();
     return std::move(asked_);
@@ -188,6 +195,17 @@ class Reader {
     auto what = control::facts_of_new(request_.region, request_.principal, type);
     if (!zone.empty()) what.context.set("ec2:AvailabilityZone", zone);
     return what;
+  }
+
+  // Who gives an instance a profile gives it the profile's role.
+  void pass_role() {
+    const control::ProfileName name{.name = word("IamInstanceProfile.Name"), .arn = word("IamInstanceProfile.Arn")};
+    if (name.empty()) return;
+    const auto role = control::role_of_profile(txn_, account(), name);
+    if (!role) return;  // nothing is passed
+    Asked what{.action = "iam:PassRole", .resource = role->arn()};
+    what.context.set("iam:PassedToService", "ec2.amazonaws.com");
+    asked_.push_back(std::move(what));
   }
 
   Tags tags_at(const std::string& prefix) const {

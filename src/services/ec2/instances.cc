@@ -90,8 +90,10 @@ const Filterable<Instance> instance_filters[] = {
     {"group-name", [](const Instance&) { return Texts{}; }},  // of EC2-Classic
     {"hibernation-options.configured", [](const Instance& i) { return one(i.hibernation_options.configured); }},
     {"hypervisor", [](const Instance& i) { return one(i.hypervisor); }},
-    {"iam-instance-profile.arn", [](const Instance&) { return Texts{}; }},
-    {"iam-instance-profile.id", [](const Instance&) { return Texts{}; }},
+    {"iam-instance-profile.arn",
+     [](const Instance& i) { return i.iam_instance_profile ? one(i.iam_instance_profile->arn) : Texts{}; }},
+    {"iam-instance-profile.id",
+     [](const Instance& i) { return i.iam_instance_profile ? one(i.iam_instance_profile->id) : Texts{}; }},
     {"image-id", [](const Instance& i) { return one(i.image_id); }},
     {"instance-id", [](const Instance& i) { return one(i.instance_id); }},
     {"instance-lifecycle", [](const Instance&) { return Texts{}; }},  // spot and scheduled ones
@@ -219,13 +221,6 @@ void take_network(control::Launch& launch, const RunInstancesRequest& request) {
 }
 
 void refuse_what_is_not_here(const RunInstancesRequest& request) {
-  const auto& profile = request.iam_instance_profile;
-  if (!profile.name.empty() || !profile.arn.empty()) {
-    throw ApiError("InvalidParameterValue",
-                   "Value (" + (profile.name.empty() ? profile.arn : profile.name) + ") for parameter " +
-                       (profile.name.empty() ? "iamInstanceProfile.arn" : "iamInstanceProfile.name") +
-                       " is invalid. Invalid IAM Instance Profile name");
-  }
   if (!request.placement.tenancy.empty() && request.placement.tenancy != "default") {
     throw ApiError("UnsupportedOperation", "Tenancy '" + request.placement.tenancy + "' is not supported");
   }
@@ -245,6 +240,7 @@ control::Launch to_launch(const Call& call, const RunInstancesRequest& request) 
   launch.zone = request.placement.availability_zone;
   take_network(launch, request);
   launch.user_data = request.user_data;
+  launch.profile = {.name = request.iam_instance_profile.name, .arn = request.iam_instance_profile.arn};
   for (const auto& mapping : request.block_device_mapping) launch.devices.push_back(to_device(mapping));
   launch.instance_tags = tags_for(request.tag_specification, "instance", {"instance", "volume", "network-interface"});
   launch.volume_tags = tags_for(request.tag_specification, "volume", {"instance", "volume", "network-interface"});

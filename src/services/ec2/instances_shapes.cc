@@ -45,6 +45,7 @@ void add_live_members(Instance& shape, const control::Region& region, const cont
   shape.private_ip_address = row.private_ip;
   shape.source_dest_check = true;
   shape.group_set = groups_of(details);
+  if (details.profile) shape.iam_instance_profile = {details.profile->profile_arn, details.profile->profile_id};
   shape.network_interface_set = {network_interface_of(shape, row)};
   for (const auto& disk : details.disks) {
     const auto& attachment = disk.attachment;

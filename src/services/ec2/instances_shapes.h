@@ -110,6 +110,10 @@ struct MaintenanceOptions {
   std::string auto_recovery = "default";
 };
 
+struct IamInstanceProfile {
+  std::string arn, id;
+};
+
 struct Instance {
   std::string instance_id, image_id;
   InstanceState instance_state;
@@ -137,6 +141,7 @@ struct Instance {
   std::vector<InstanceNetworkInterface> network_interface_set;
   bool ebs_optimized = false;
   bool ena_support = true;
+  std::optional<IamInstanceProfile> iam_instance_profile;
   std::optional<std::string> platform;
   std::string platform_details;
   std::string usage_operation;
@@ -240,13 +245,14 @@ KILN_WIRE_NAME(kiln::services::ec2::PrivateDnsNameOptions, enable_resource_name_
 KILN_WIRE(kiln::services::ec2::PrivateDnsNameOptions, hostname_type, enable_resource_name_dns_a_record,
           enable_resource_name_dns_aaaa_record)
 KILN_WIRE(kiln::services::ec2::MaintenanceOptions, auto_recovery)
+KILN_WIRE(kiln::services::ec2::IamInstanceProfile, arn, id)
 KILN_WIRE(kiln::services::ec2::Instance, instance_id, image_id, instance_state, private_dns_name, dns_name, reason,
           key_name, ami_launch_index, instance_type, launch_time, placement, monitoring, subnet_id, vpc_id,
           private_ip_address, source_dest_check, group_set, state_reason, architecture, root_device_type,
           root_device_name, block_device_mapping, virtualization_type, client_token, tag_set, hypervisor,
-          network_interface_set, ebs_optimized, ena_support, platform, platform_details, usage_operation,
-          usage_operation_update_time, cpu_options, capacity_reservation_specification, hibernation_options,
-          enclave_options, metadata_options, boot_mode, current_instance_boot_mode, tpm_support,
+          network_interface_set, ebs_optimized, ena_support, iam_instance_profile, platform, platform_details,
+          usage_operation, usage_operation_update_time, cpu_options, capacity_reservation_specification,
+          hibernation_options, enclave_options, metadata_options, boot_mode, current_instance_boot_mode, tpm_support,
           private_dns_name_options, maintenance_options)
 KILN_WIRE(kiln::services::ec2::Reservation, reservation_id, owner_id, group_set, instances_set)
 

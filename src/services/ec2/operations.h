@@ -14,6 +14,7 @@ std::span<const Operation> image_lifecycle_operations();
 std::span<const Operation> image_lineage_operations();
 std::span<const Operation> image_operations();
 std::span<const Operation> instance_operations();
+std::span<const Operation> instance_profile_operations();
 std::span<const Operation> instance_status_operations();
 std::span<const Operation> instance_type_operations();
 std::span<const Operation> key_operations();

@@ -45,19 +45,6 @@ std::optional<int> ttl_of(const http::Request& request) {
   return seconds;
 }
 
-http::Response read(const control::GuestMetadata& guest, std::string_view path) {
-  std::string list;
-  for (const auto version : versions) list += (list.empty() ? "" : "\n") + std::string(version);
-  path.remove_prefix(1);
-  if (path.empty()) return text(list);
-  const auto slash = path.find('/');
-  if (std::ranges::find(versions, path.substr(0, slash)) == std::end(versions)) return refuse(404, "Not Found");
-  const auto rest = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
-  auto found = look_up(tree_of(guest), rest);
-  if (!found) return refuse(404, "Not Found");
-  return text(std::move(*found), rest == "user-data" ? "application/octet-stream" : "text/plain");
-}
-
 http::Response not_allowed(std::string_view allowed) {
   auto response = refuse(405, "Method Not Allowed");
   response.headers.emplace_back("Allow", allowed);
@@ -66,8 +53,25 @@ http::Response not_allowed(std::string_view allowed) {
 
 }  // namespace
 
+http::Response MetadataService::read(control::Region& region, const control::GuestMetadata& guest,
+                                     std::string_view path) {
+  std::string list;
+  for (const auto version : versions) list += (list.empty() ? "" : "\n") + std::string(version);
+  path.remove_prefix(1);
+  if (path.empty()) return text(list);
+  const auto slash = path.find('/');
+  if (std::ranges::find(versions, path.substr(0, slash)) == std::end(versions)) return refuse(404, "Not Found");
+  const auto rest = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
+  if (guest.profile && !guest.profile->role_name.empty() && rest == credentials_path(*guest.profile)) {
+    return text(credentials_.of(region, guest));
+  }
+  auto found = look_up(tree_of(guest), rest);
+  if (!found) return refuse(404, "Not Found");
+  return text(std::move(*found), rest == "user-data" ? "application/octet-stream" : "text/plain");
+}
+
 http::Response MetadataService::answer(control::Region& region, const std::string& vpc_id,
-                                       const http::Request& request) const {
+                                       const http::Request& request) {
   const auto guest = control::metadata_of(region, vpc_id, request.peer_address);
   if (!guest) return refuse(404, "Not Found");
   if (!guest->instance.metadata_enabled) return refuse(403, "Forbidden");
@@ -90,7 +94,7 @@ http::Response MetadataService::answer(control::Region& region, const std::strin
   }
   const std::string path = base::percent_decode(request.path, false).value_or("");
   if (path.empty() || path.front() != '/') return refuse(400, "Bad Request");
-  return read(*guest, path);
+  return read(region, *guest, path);
 }
 
 }  // namespace kiln::services::imds

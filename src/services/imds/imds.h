@@ -10,6 +10,7 @@
 
 #include "control/region.h"
 #include "http/message.h"
+#include "services/imds/role_credentials.h"
 #include "services/imds/tokens.h"
 
 namespace kiln::services::imds {
@@ -17,10 +18,13 @@ namespace kiln::services::imds {
 class MetadataService {
  public:
   // request came from a guest in this VPC of region.
-  http::Response answer(control::Region& region, const std::string& vpc_id, const http::Request& request) const;
+  http::Response answer(control::Region& region, const std::string& vpc_id, const http::Request& request);
 
  private:
+  http::Response read(control::Region& region, const control::GuestMetadata& guest, std::string_view path);
+
   Tokens tokens_;
+  RoleCredentials credentials_;
 };
 
 }  // namespace kiln::services::imds

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/json.hpp>
+
 #include "base/text.h"
+#include "control/iam_identities.h"
 #include "control/instances_fixture.h"
 #include "control/keys.h"
 #include "services/imds/tree.h"
@@ -95,6 +98,20 @@ class MetadataServiceTest : public testing::Test {
     control::change_instance(world_.region(), world_.alice, row_.id, changes);
   }
 
+  // Of a role of the same name, which trusts this service.
+  void give_profile(const std::string& name, const std::string& service) {
+    const auto& account = world_.alice.account;
+    control::create_identity(world_.region(), account,
+                             {.kind = control::role_kind,
+                              .name = name,
+                              .trust_policy = R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":)"
+                                              R"({"Service":")" +
+                                              service + R"("},"Action":"sts:AssumeRole"}})"});
+    control::create_identity(world_.region(), account, {.kind = control::profile_kind, .name = name});
+    control::add_member(world_.region(), account, control::profile_kind, name, name);
+    control::associate_profile(world_.region(), world_.alice, row_.id, {.name = name, .arn = {}});
+  }
+
   World world_;
   catalog::Instance row_;
   std::string guest_address_;
@@ -143,6 +160,55 @@ TEST_F(MetadataServiceTest, unknown_paths_and_strangers_find_nothing) {
   EXPECT_EQ(ask("GET", "/latest/meta-data/spot/instance-action").status, 404);
   guest_address_ = "10.77.0.200";
   EXPECT_EQ(ask("GET", "/latest/meta-data/").status, 404);
+}
+
+constexpr const char* credentials = "/latest/meta-data/iam/security-credentials/";
+
+TEST_F(MetadataServiceTest, credentials_of_the_role_are_real_and_change_each_hour) {
+  EXPECT_EQ(ask("GET", "/latest/meta-data/iam/info").status, 404);
+  give_profile("server", "ec2.amazonaws.com");
+  EXPECT_EQ(ask("GET", "/latest/meta-data/iam/").body, "info\nsecurity-credentials/");
+  EXPECT_EQ(ask("GET", credentials).body, "server");
+  const auto read = [&] {
+    return boost::json::parse(ask("GET", std::string(credentials) + "server").body).as_object();
+  };
+  const auto word = [](const boost::json::object& from, const char* name) {
+    return std::string(from.at(name).as_string());
+  };
+  const auto info = boost::json::parse(ask("GET", "/latest/meta-data/iam/info").body).as_object();
+  EXPECT_EQ(word(info, "InstanceProfileArn"), "arn:aws:iam::" + world_.alice.account + ":instance-profile/server");
+  const auto first = read();
+  EXPECT_EQ(word(first, "Code"), "Success");
+  const auto session =
+      control::open_session(world_.region().key_store, word(first, "AccessKeyId"), word(first, "Token"));
+  ASSERT_TRUE(session);
+  EXPECT_EQ(session->secret, word(first, "SecretAccessKey"));
+  EXPECT_EQ(session->principal.arn, "arn:aws:sts::" + world_.alice.account + ":assumed-role/server/" + row_.id);
+  EXPECT_NEAR(static_cast<double>(session->expires - world_.clock().now()), 6 * 3600e6, 60e6);
+  EXPECT_EQ(first, read()) << "the same for an hour";
+  world_.clock().advance(base::seconds(3600));
+  EXPECT_NE(word(first, "AccessKeyId"), word(read(), "AccessKeyId"));
+  for (const auto* other : {"", "serve", "server2", "server/x"}) {
+    EXPECT_EQ(ask("GET", std::string(credentials) + other).body.find("SecretAccessKey"), std::string::npos) << other;
+  }
+}
+
+TEST_F(MetadataServiceTest, a_role_that_does_not_trust_ec2_gives_no_credentials) {
+  give_profile("server", "lambda.amazonaws.com");
+  const auto answer = boost::json::parse(ask("GET", std::string(credentials) + "server").body).as_object();
+  EXPECT_EQ(std::string(answer.at("Code").as_string()), "AssumeRoleUnauthorizedAccess");
+  EXPECT_FALSE(answer.contains("SecretAccessKey"));
+}
+
+TEST_F(MetadataServiceTest, a_profile_made_again_under_its_name_is_another_one) {
+  give_profile("server", "ec2.amazonaws.com");
+  const auto& account = world_.alice.account;
+  control::remove_member(world_.region(), account, control::profile_kind, "server", "server");
+  EXPECT_EQ(ask("GET", credentials).status, 404);
+  control::delete_identity(world_.region(), account, control::profile_kind, "server");
+  control::create_identity(world_.region(), account, {.kind = control::profile_kind, .name = "server"});
+  control::add_member(world_.region(), account, control::profile_kind, "server", "server");
+  EXPECT_EQ(ask("GET", credentials).status, 404);
 }
 
 TEST_F(MetadataServiceTest, can_be_turned_off) {

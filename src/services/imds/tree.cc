@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "services/imds/role_credentials.h"
 
 namespace kiln::services::imds {
 namespace {
@@ -66,6 +67,10 @@ std::string identity_document(const control::GuestMetadata& guest) {
 
 }  // namespace
 
+std::string credentials_path(const control::ProfileOfGuest& profile) {
+  return "meta-data/iam/security-credentials/" + profile.role_name;
+}
+
 Tree tree_of(const control::GuestMetadata& guest) {
   const catalog::Instance& row = guest.instance;
   const std::string hostname = control::private_dns_name(row.region, row.private_ip);
@@ -88,6 +93,10 @@ Tree tree_of(const control::GuestMetadata& guest) {
             {"meta-data/services/partition", "aws"}};
   add_network(tree, guest, hostname);
   for (const auto& [name, device] : guest.devices) tree["meta-data/block-device-mapping/" + name] = device;
+  if (guest.profile) {
+    tree["meta-data/iam/info"] = profile_info(*guest.profile);
+    if (!guest.profile->role_name.empty()) tree[credentials_path(*guest.profile)] = "";
+  }
   if (!guest.public_key.empty()) tree["meta-data/public-keys/0=" + row.key_name + "/openssh-key"] = guest.public_key;
   tree["dynamic/instance-identity/document"] = identity_document(guest);
   if (!row.user_data.empty()) tree["user-data"] = base::from_base64(row.user_data).value_or(row.user_data);

@@ -17,6 +17,9 @@ namespace kiln::services::imds {
 using Tree = std::map<std::string, std::string>;
 Tree tree_of(const control::GuestMetadata& guest);
 
+// The leaf below which the credentials of the profile's role are. The tree only lists it: what they are, changes.
+std::string credentials_path(const control::ProfileOfGuest& profile);
+
 // The leaf or the directory at path, which has no slash at its beginning; nothing when there is neither.
 std::optional<std::string> look_up(const Tree& tree, std::string_view path);
 
