@@ -2,9 +2,9 @@
 // What a guest reads below meta-data/iam/: its instance profile, and temporary credentials of the profile's role.
 //
 // Credentials are good for six hours. The same are given for an hour, then new ones, so that programs which read them
-// again before the old ones end always find better ones; another role, or a profile that was replaced, gives new ones at
-// once. They are kept in memory only: after a restart a guest is given new ones, and the old ones stay good until they
-// end. Thread-safe.
+// again before the old ones end always find better ones; another role, or a profile that was replaced, gives new ones
+// at once. They are kept in memory only: after a restart a guest is given new ones, and the old ones stay good until
+// they end. Thread-safe.
 
 #include <map>
 #include <string>
