@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <set>
 #include <string>
 
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "blocks/slot_pins.h"
 
 namespace kiln::blocks {
 namespace {
@@ -38,6 +40,11 @@ std::uint64_t head_check(std::span<const std::byte> head) {
 }
 
 bool is_slot_name(const std::string& name) { return name.size() == 64; }
+
+// How many slots a group may have. Pins take room from others until half of it is left to them; then the group grows.
+std::uint64_t room_of_group(std::uint64_t most, std::uint64_t pins) {
+  return std::max(most, pins + std::max<std::uint64_t>(1, most / 2));
+}
 
 }  // namespace
 
@@ -215,14 +222,19 @@ Status SlotCache::make_room(const Path& group) {
   const auto names = files_.list(group);
   if (!names) return names.error();
   std::vector<std::string> slots;
+  std::set<std::string> pinned;
   for (const auto& name : *names) {
     if (name.starts_with(temporary_prefix)) KILN_TRY(files_.remove(group / name));
     if (is_slot_name(name)) slots.push_back(name);
+    if (is_pin_name(name)) pinned.insert(name.substr(0, name.size() - pin_suffix.size()));
   }
-  if (slots.size() < most_slots_of_a_group_) return {};
+  const auto room = room_of_group(most_slots_of_a_group_, pinned.size());
+  if (slots.size() < room) return {};
+  auto excess = slots.size() - room + 1;
+  std::erase_if(slots, [&](const auto& slot) { return pinned.contains(slot); });
+  if (slots.empty()) return {};
   const auto start = std::stoull(base::random_hex(8), nullptr, 16) % slots.size();
   std::rotate(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(start), slots.end());
-  auto excess = slots.size() - most_slots_of_a_group_ + 1;
   for (const bool all : {false, true}) {
     for (auto slot = slots.begin(); excess > 0 && slot != slots.end();) {
       auto file = files_.open(group / *slot, base::Open::read_write);

@@ -9,8 +9,10 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <set>
 #include <thread>
 
+#include "blocks/slot_pins.h"
 #include "blocks/store_testing.h"
 
 namespace kiln::blocks {
@@ -90,6 +92,32 @@ TEST_F(SlotCacheTest, a_chunk_is_decoded_once_for_all_processes) {
   const auto whole = content(1);
   EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + 5000));
   EXPECT_EQ(other->read(id_of(2), 0, part), SlotCache::Found::no);
+}
+
+TEST_F(SlotCacheTest, a_pinned_slot_stays_and_leaves_half_of_its_group_to_others) {
+  const auto cache = open(4);
+  SlotPins pins(base::posix_files(), directory.path());
+  std::set<ChunkId> pinned;
+  for (std::uint64_t n = 1; n <= 5; ++n) pinned.insert(id_of(n));
+  ASSERT_TRUE(pins.pin(pinned));
+  EXPECT_EQ(*pins.list(), pinned);
+  EXPECT_FALSE(pins.filled(id_of(1)));
+  for (std::uint64_t n = 1; n <= 5; ++n) EXPECT_TRUE(gives(*cache, n));
+  for (std::uint64_t n = 6; n < 40; ++n) EXPECT_TRUE(gives(*cache, n));
+  EXPECT_EQ(loads, 39);
+  std::uint64_t others = 0;
+  for (std::uint64_t n = 6; n < 40; ++n) others += pins.filled(id_of(n)) ? 1 : 0;
+  EXPECT_EQ(others, 2U) << "half of the group's four";
+  for (std::uint64_t n = 1; n <= 5; ++n) EXPECT_TRUE(gives(*open(), n));
+  EXPECT_EQ(loads, 39) << "every read of a pinned chunk hits";
+  // One that is damaged is filled again, and still pinned.
+  overwrite(slot(1), 0, 'x');
+  EXPECT_TRUE(gives(*open(), 1));
+  EXPECT_EQ(loads, 40);
+  ASSERT_TRUE(pins.unpin(pinned));
+  EXPECT_TRUE(pins.list()->empty());
+  for (std::uint64_t n = 6; n < 40; ++n) EXPECT_TRUE(gives(*cache, n));
+  EXPECT_EQ(files_of_group(), 4U);
 }
 
 TEST_F(SlotCacheTest, many_that_miss_one_chunk_at_once_load_it_once) {

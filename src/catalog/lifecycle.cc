@@ -14,6 +14,23 @@ std::vector<SnapshotTier> snapshot_tiers(Txn& txn, const std::string& region) {
   return select<SnapshotTier>(txn, "WHERE region = $1 ORDER BY snapshot_id", {region});
 }
 
+std::vector<FastRestore> fast_restores(Txn& txn, const std::string& region) {
+  return select<FastRestore>(txn, "WHERE region = $1 ORDER BY snapshot_id, zone, account", {region});
+}
+
+std::optional<UsageReport> find_usage_report(Txn& txn, const std::string& region, const std::string& id) {
+  return select_one<UsageReport>(txn, "WHERE region = $1 AND id = $2", {region, id});
+}
+
+std::vector<UsageReport> usage_reports_of(Txn& txn, const std::string& region, const std::string& account) {
+  return select<UsageReport>(txn, "WHERE region = $1 AND account = $2 ORDER BY created, id", {region, account});
+}
+
+std::vector<UsageReportEntry> usage_report_entries(Txn& txn, const std::string& region, const std::string& report_id) {
+  return select<UsageReportEntry>(txn, "WHERE region = $1 AND report_id = $2 ORDER BY account, resource_type",
+                                  {region, report_id});
+}
+
 SharingSettings sharing_settings_of(Txn& txn, const std::string& region, const std::string& account) {
   return select_one<SharingSettings>(txn, "WHERE region = $1 AND account = $2", {region, account})
       .value_or(SharingSettings{.region = region, .account = account, .image_criteria = {}});

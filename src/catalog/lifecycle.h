@@ -65,9 +65,39 @@ struct SnapshotTier {
   std::string damage;                           // what was last found wrong with the archive
 };
 
+// Of a snapshot in a zone, for the volumes of the account that asked for it.
+struct FastRestore {
+  std::string region, snapshot_id, zone, account;
+  std::string state;   // enabling optimizing enabled disabling disabled
+  std::string reason;  // of the last change of it
+  base::Micros enabling = 0;
+  std::optional<base::Micros> optimizing, enabled, disabling, disabled;  // when it was last entered
+};
+
+// Who uses an image, as it was when the report was made.
+struct UsageReport {
+  std::string region, id;
+  std::string account, image_id;
+  std::string state;           // available
+  std::string resource_types;  // as asked for: "ec2:Instance ec2:LaunchTemplate,version-depth,20"
+  std::string account_ids;     // as asked for, with a space between; empty: all
+  base::Micros created = 0, expires = 0;
+};
+struct UsageReportEntry {
+  std::string region, report_id;
+  std::string account, resource_type;
+  std::int64_t count = 0;
+};
+
 std::optional<SnapshotLock> find_snapshot_lock(Txn& txn, const std::string& region, const std::string& snapshot_id);
 std::optional<SnapshotTier> find_snapshot_tier(Txn& txn, const std::string& region, const std::string& snapshot_id);
 std::vector<SnapshotTier> snapshot_tiers(Txn& txn, const std::string& region);  // by snapshot
+std::vector<FastRestore> fast_restores(Txn& txn, const std::string& region);    // by snapshot, zone, account
+std::optional<UsageReport> find_usage_report(Txn& txn, const std::string& region, const std::string& id);
+// Oldest first.
+std::vector<UsageReport> usage_reports_of(Txn& txn, const std::string& region, const std::string& account);
+// By account and type.
+std::vector<UsageReportEntry> usage_report_entries(Txn& txn, const std::string& region, const std::string& report_id);
 SharingSettings sharing_settings_of(Txn& txn, const std::string& region, const std::string& account);
 
 std::optional<Recycled> find_recycled(Txn& txn, const std::string& region, const std::string& resource_id);
@@ -88,6 +118,11 @@ KILN_ROW(kiln::catalog::SnapshotLock, "snapshot_lock", 2, region, snapshot_id, m
          created, counted_from, expires)
 KILN_ROW(kiln::catalog::SnapshotTier, "snapshot_tier", 2, region, snapshot_id, tier, operation, detail, progress,
          started, archived, restore_days, restore_expires, archive_bytes, damage)
+KILN_ROW(kiln::catalog::FastRestore, "fast_restore", 4, region, snapshot_id, zone, account, state, reason, enabling,
+         optimizing, enabled, disabling, disabled)
+KILN_ROW(kiln::catalog::UsageReport, "usage_report", 2, region, id, account, image_id, state, resource_types,
+         account_ids, created, expires)
+KILN_ROW(kiln::catalog::UsageReportEntry, "usage_report_entry", 4, region, report_id, account, resource_type, count)
 KILN_ROW(kiln::catalog::SharingSettings, "sharing_settings", 2, region, account, image_block, snapshot_block,
          allowed_images, image_criteria)
 KILN_ROW(kiln::catalog::Recycled, "recycled", 2, region, resource_id, account, resource_type, state, entered, exits)

@@ -82,10 +82,11 @@ using EveryRow =
     Rows<Account, AccessKey, BootTouches, Root, Pack, Session, Epoch, ClientToken, Image, ImageDevice, LaunchPermission,
          Instance, InstanceGroup, Job, KeyPair, Vpc, Subnet, SecurityGroup, SecurityGroupRule, Snapshot,
          StartedSnapshot, Tag, Volume, Attachment, KmsKey, KmsAlias, KmsTag, KeyDomain, EbsDefaults, SnapshotPermission,
-         SnapshotLock, SnapshotTier, SharingSettings, Recycled, RecycleRule, RecycleRuleTag, AccountMembership,
-         IamIdentity, IamMember, IamPolicy, IamPolicyVersion, IamAttachment, IamInlinePolicy, IamTag, ParameterVersion,
-         ParameterLabel, ParameterTag, Organization, OrganizationUnit, OrganizationMember, AccountCreation,
-         OrganizationInvitation, LaunchTemplate, LaunchTemplateVersion, ProfileAssociation>;
+         SnapshotLock, SnapshotTier, FastRestore, UsageReport, UsageReportEntry, SharingSettings, Recycled, RecycleRule,
+         RecycleRuleTag, AccountMembership, IamIdentity, IamMember, IamPolicy, IamPolicyVersion, IamAttachment,
+         IamInlinePolicy, IamTag, ParameterVersion, ParameterLabel, ParameterTag, Organization, OrganizationUnit,
+         OrganizationMember, AccountCreation, OrganizationInvitation, LaunchTemplate, LaunchTemplateVersion,
+         ProfileAssociation>;
 
 TEST(Table, every_struct_is_its_table_and_every_table_has_a_struct) {
   TempCatalog catalog;

@@ -20,6 +20,7 @@ struct Volume {
   std::optional<int> initialization_rate;  // MiB/s at which all of its snapshot is brought near while it is served
   std::string kms_key_arn;                 // of an encrypted one
   std::string base_key_arn;                // of the snapshot that it was made from, when that is encrypted
+  bool fast_restored = false;              // made from a snapshot whose chunks were held ready for it
 };
 
 struct Attachment {
@@ -46,6 +47,6 @@ std::int64_t raise_epoch(Txn& txn, const std::string& region, const std::string&
 }  // namespace kiln::catalog
 
 KILN_ROW(kiln::catalog::Volume, "volume", 2, region, id, account, zone, host, state, size_gib, volume_type, snapshot_id,
-         encrypted, iops, throughput, epoch, created, initialization_rate, kms_key_arn, base_key_arn)
+         encrypted, iops, throughput, epoch, created, initialization_rate, kms_key_arn, base_key_arn, fast_restored)
 KILN_ROW(kiln::catalog::Attachment, "attachment", 2, region, volume_id, instance_id, device_name, position, state,
          delete_on_termination, attached)

@@ -23,6 +23,7 @@
 #include "control/recycle_bin.h"
 #include "control/snapshot_tiers.h"
 #include "control/snapshot_writes.h"
+#include "control/usage_reports.h"
 
 namespace kiln::control {
 namespace {
@@ -244,6 +245,7 @@ void Reconciler::pass() {
     guarded(region, "forgetting keys", [&] { forget_lost_domains(region); });
     guarded(region, "emptying the recycle bin", [&] { empty_recycle_bin(region); });
     guarded(region, "ending temporary restores", [&] { end_temporary_restores(region); });
+    guarded(region, "ending usage reports", [&] { end_usage_reports(region); });
     guarded(region, "overdue snapshots", [&] { end_overdue_snapshots(region, region.clock.monotonic()); });
     if (!seen[i]) continue;
     guarded(region, "reconciling", [&] {

@@ -5,6 +5,7 @@
 #include "base/api_error.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "control/fast_restores.h"
 #include "control/image_visibility.h"
 #include "control/images.h"
 #include "control/recycle_rules.h"
@@ -118,6 +119,7 @@ bool recycle_snapshot(Txn& txn, Region& region, Snapshot snapshot) {
   if (!put(txn, region, snapshot.id, snapshot.account, snapshots_type, snapshot.state)) return false;
   snapshot.state = "recoverable";
   catalog::update(txn, snapshot);
+  end_fast_restores(txn, region, snapshot.id);
   return true;
 }
 

@@ -41,6 +41,7 @@ struct Region {
   jobs::Runner& jobs;
   keys::KeyStore& key_store;                   // of all regions of this daemon
   const class Regions* regions = nullptr;      // all that this daemon serves, this one among them
+  std::uint64_t slot_cache_bytes = 0;          // budget of the cache of decoded chunks in directory/cache; 0: none
   std::uint64_t guest_memory_limit_bytes = 0;  // a guest gets no more, whatever its type says; 0: no limit
 
   base::Path volumes_directory() const { return directory / "volumes"; }

@@ -37,6 +37,7 @@
 #include "blocks/volume_table.h"
 #include "catalog/database.h"
 #include "catalog/volumes.h"
+#include "control/fast_restores.h"
 #include "control/images.h"
 #include "control/imports.h"
 #include "control/instance_jobs.h"
@@ -76,6 +77,7 @@ class RegionFixture {
     std::vector<std::string> neighbours = {};  // more regions of the same daemon
     CopyOptions copies = {};
     const RemoteRegions* remotes = nullptr;
+    std::uint64_t slot_cache_bytes = 0;  // of the first region
   };
 
   explicit RegionFixture(KillPoint kill_point = {}) : RegionFixture(std::move(kill_point), Options{}) {}
@@ -218,10 +220,11 @@ class RegionFixture {
     store_ = value_of(blocks::Store::open({.files = files,
                                            .directory = root / "store",
                                            .access = blocks::Access::write,
-                                           .slots = {},
+                                           .slots = slots(root),
                                            .keys = keyring(region_name)}));
     if (!served_store_) {
-      served_store_ = value_of(blocks::Store::open({.files = files, .directory = root / "store"}));
+      served_store_ =
+          value_of(blocks::Store::open({.files = files, .directory = root / "store", .slots = slots(root)}));
       disk_servers_ = std::make_unique<LocalDiskServers>(files, *served_store_, root / "volumes");
     }
     idle_volumes_ = std::make_unique<blocks::VolumeTable>(
@@ -246,7 +249,8 @@ class RegionFixture {
                                                   .host = host_,
                                                   .jobs = *runner_,
                                                   .key_store = *key_store_,
-                                                  .regions = regions_.get()}));
+                                                  .regions = regions_.get(),
+                                                  .slot_cache_bytes = options_.slot_cache_bytes}));
     for (const auto& name : options_.neighbours) add_neighbour(name);
     for (const auto& each : regions_->all()) abandon_dead_sessions(*each);
     for (const auto& each : regions_->all()) finish_key_work(*each);
@@ -256,9 +260,15 @@ class RegionFixture {
     add_copy_jobs(*runner_, *regions_, options_.copies);
     add_recoding_jobs(*runner_, *regions_);
     add_tier_jobs(*runner_, *regions_);
+    add_fast_restore_jobs(*runner_, *regions_);
+    for (const auto& each : regions_->all()) resume_fast_restores(*each);
     add_image_jobs(*runner_, *regions_);
     add_instance_jobs(*runner_, *regions_);
     runner_->run();
+  }
+  std::optional<blocks::SlotCacheOptions> slots(const base::Path& root) const {
+    if (options_.slot_cache_bytes == 0) return {};
+    return blocks::SlotCacheOptions{.directory = root / "cache", .budget_bytes = options_.slot_cache_bytes};
   }
   std::shared_ptr<blocks::Keyring> keyring(const std::string& region) {
     auto ring = std::make_shared<blocks::Keyring>();

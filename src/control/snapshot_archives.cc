@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "catalog/blocks.h"
+#include "control/fast_restores.h"
 #include "control/key_domains.h"
 #include "control/snapshot_tiers.h"
 #include "control/snapshots.h"
@@ -104,7 +105,9 @@ class TierWork {
       tier.restore_days.reset();
       catalog::update(txn, tier);
       catalog::drop_roots(txn, region_.name, "snapshot", id_);
+      end_fast_restores(txn, region_, id_);
     });
+    region_.jobs.wake();
   }
 
   // Unless it is the only one that has the disk.

@@ -7,6 +7,7 @@
 #include "catalog/blocks.h"
 #include "catalog/images.h"
 #include "control/ebs_refusals.h"
+#include "control/fast_restores.h"
 #include "control/snapshot_archives.h"
 #include "control/snapshots.h"
 #include "control/tags.h"
@@ -193,6 +194,7 @@ void end_temporary_restores(Region& region) {
       tier->restore_expires.reset();
       catalog::update(txn, *tier);
       catalog::drop_roots(txn, region.name, "snapshot", each.snapshot_id);
+      end_fast_restores(txn, region, each.snapshot_id);
       base::log_info("control", "{}: its temporary restore is over", each.snapshot_id);
     });
   }

@@ -12,6 +12,7 @@
 #include "catalog/images.h"
 #include "catalog/volumes.h"
 #include "control/cuts.h"
+#include "control/fast_restores.h"
 #include "control/images.h"
 #include "control/key_domains.h"
 #include "control/recycle_bin.h"
@@ -237,6 +238,7 @@ void delete_snapshot_rows(catalog::Txn& txn, Region& region, const Snapshot& sna
   drop_recoded_root(txn, region, snapshot.id);
   end_started_snapshot(txn, region, snapshot);
   drop_archive(txn, region, snapshot.id);
+  end_fast_restores(txn, region, snapshot.id);
   catalog::remove(txn, snapshot);
   remove_all_tags(txn, region, snapshot.id);
 }

@@ -32,6 +32,7 @@ constexpr std::array kinds{
     Kind{"vpc", "vpc", "vpc", "InvalidVpcID.NotFound", "vpc ID"},
     Kind{"subnet", "subnet", "subnet", "InvalidSubnetID.NotFound", "subnet ID"},
     Kind{"lt", "launch-template", "launch_template", "InvalidLaunchTemplateId.NotFound", "launch template ID"},
+    Kind{"amiur", "image-usage-report", "usage_report", "InvalidParameterValue", "image usage report"},
 };
 
 const Kind* kind_of(const std::string& resource_id) {

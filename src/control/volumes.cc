@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "blocks/volume.h"
 #include "catalog/blocks.h"
+#include "control/fast_restores.h"
 #include "control/key_domains.h"
 #include "control/recycle_bin.h"
 #include "control/snapshot_sharing.h"
@@ -172,6 +173,7 @@ Volume add_volume(catalog::Txn& txn, Region& region, const VolumeRequest& what) 
     }
     encryption = choice_from(snapshot, what.account, what.encryption);
     volume.base_key_arn = snapshot.kms_key_arn;
+    volume.fast_restored = is_fast_restored(txn, region, snapshot.id, what.zone, what.account);
   }
   volume.kms_key_arn = choose_key(txn, region, encryption);
   volume.encrypted = !volume.kms_key_arn.empty();

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/rotating_log.h"
 #include "base/text.h"
+#include "control/fast_restores.h"
 #include "control/images.h"
 #include "control/instance_jobs.h"
 #include "control/kms_keys.h"
@@ -156,6 +157,8 @@ struct Daemon::Parts {
     control::add_copy_jobs(runner, regions, {.most_failures = config.copy_attempts});
     control::add_recoding_jobs(runner, regions);
     control::add_tier_jobs(runner, regions);
+    control::add_fast_restore_jobs(runner, regions);
+    for (const auto& region : regions.all()) control::resume_fast_restores(*region);
     control::add_image_jobs(runner, regions);
     control::add_instance_jobs(runner, regions, {.network_ready = network_ready()});
     runner.run();

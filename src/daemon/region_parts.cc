@@ -62,6 +62,7 @@ std::unique_ptr<control::Region> RegionParts::region(const control::Regions& all
                           .jobs = shared_.jobs,
                           .key_store = shared_.key_store,
                           .regions = &all,
+                          .slot_cache_bytes = config_.slot_cache_bytes,
                           .guest_memory_limit_bytes = config_.guest_memory_limit_mib << 20});
 }
 

@@ -7,8 +7,8 @@ import { FAKE, removeRegion, startRegion, stopRegion } from './region.ts';
 const ALL = [
   'regions', 'sts', 'errors', 'conformance', 'compatibility', 'keys', 'kms', 'security_groups', 'network', 'import', 'formats',
   'snapshots', 'copies', 'remote_copies',
-  'snapshot_blocks', 'snapshot_writes', 'volumes', 'images', 'image_sharing', 'snapshot_sharing', 'image_lifecycle', 'recycle_bin', 'snapshot_tiers', 'image_lineage', 'tags', 'accounts', 'usage', 'instances', 'instance_profiles', 'guests', 'debian',
-  'encryption', 'authorisation', 'iam', 'every_operation', 'concurrency', 'audit', 'cli', 'boto3', 'ansible', 'parameters', 'image_aliases', 'launch_templates', 'organizations', 'full_disk',
+  'snapshot_blocks', 'snapshot_writes', 'volumes', 'images', 'image_sharing', 'snapshot_sharing', 'image_lifecycle', 'recycle_bin', 'snapshot_tiers', 'fast_restores', 'image_lineage', 'usage_reports', 'tags', 'accounts', 'usage', 'instances', 'instance_profiles', 'guests', 'debian',
+  'encryption', 'authorisation', 'lifecycle_authorisation', 'iam', 'every_operation', 'concurrency', 'audit', 'cli', 'boto3', 'ansible', 'parameters', 'image_aliases', 'launch_templates', 'organizations', 'full_disk',
   'recovery',
 ];
 

@@ -36,6 +36,7 @@ constexpr IdParameter id_parameters[] = {
     {"InstanceId", "instance"},
     {"KeyName", "key-pair"},
     {"LaunchTemplateId", "launch-template"},
+    {"ReportId", "image-usage-report"},
     {"SnapshotId", "snapshot"},
     {"SecurityGroupId", "security-group"},
     {"SubnetId", "subnet"},
@@ -52,6 +53,7 @@ constexpr Creation creations[] = {
     {"CreateImage", "image"},
     {"CreateImage", "snapshot"},
     {"CreateLaunchTemplate", "launch-template"},
+    {"CreateImageUsageReport", "image-usage-report"},
     {"CreateSecurityGroup", "security-group"},
     {"CreateSnapshot", "snapshot"},
     {"CreateSnapshots", "snapshot"},
@@ -132,6 +134,8 @@ class Reader {
       if (value.empty() || name.starts_with("Filter.") || name.starts_with("IpPermissions.")) continue;
       if (name.starts_with("LaunchTemplateData.")) continue;  // asked for when it is launched
       const auto word = last_word(name);
+      // CopySnapshot's is of another region.
+      if (word == "SourceSnapshotId" && request_.action.ends_with("FastSnapshotRestores")) about("snapshot", value);
       if (word == "ResourceId") about(control::resource_type(value), value);
       const auto found = std::ranges::find(id_parameters, word, &IdParameter::name);
       if (found != std::end(id_parameters)) about(std::string(found->type), value);

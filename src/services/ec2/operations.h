@@ -9,10 +9,12 @@ namespace kiln::services::ec2 {
 
 std::span<const Operation> console_operations();
 std::span<const Operation> ebs_encryption_operations();
+std::span<const Operation> fast_restore_operations();
 std::span<const Operation> group_operations();
 std::span<const Operation> image_lifecycle_operations();
 std::span<const Operation> image_lineage_operations();
 std::span<const Operation> image_operations();
+std::span<const Operation> image_usage_report_operations();
 std::span<const Operation> instance_operations();
 std::span<const Operation> instance_profile_operations();
 std::span<const Operation> instance_status_operations();

@@ -36,7 +36,7 @@ struct Volume {
   std::optional<std::string> kms_key_id;
   std::string volume_type;
   std::optional<int> iops, throughput, volume_initialization_rate;
-  bool multi_attach_enabled = false;
+  bool fast_restored = false, multi_attach_enabled = false;
   std::vector<Tag> tag_set;
 };
 
@@ -65,7 +65,7 @@ KILN_WIRE(kiln::services::ec2::VolumeAttachment, volume_id, instance_id, device,
           delete_on_termination)
 KILN_WIRE(kiln::services::ec2::Volume, volume_id, size, snapshot_id, availability_zone, status, create_time,
           attachment_set, encrypted, kms_key_id, volume_type, iops, throughput, volume_initialization_rate,
-          multi_attach_enabled, tag_set)
+          fast_restored, multi_attach_enabled, tag_set)
 KILN_WIRE(kiln::services::ec2::DescribeVolumesRequest, volume_id, filter, max_results, next_token)
 KILN_WIRE(kiln::services::ec2::DescribeVolumesResponse, volume_set, next_token)
 KILN_WIRE(kiln::services::ec2::DeleteVolumeRequest, volume_id)
@@ -89,6 +89,7 @@ Volume to_shape(const control::VolumeDetails& details) {
                .iops = row.iops,
                .throughput = row.throughput,
                .volume_initialization_rate = row.initialization_rate,
+               .fast_restored = row.fast_restored,
                .tag_set = ec2::to_shape(details.tags)};
   if (const auto& attachment = details.attachment) {
     shape.attachment_set.push_back({.volume_id = row.id,
@@ -177,7 +178,7 @@ constexpr Filterable<Volume> volume_filters[] = {
     {"availability-zone-id", [](const Volume& v) { return one(v.availability_zone); }},
     {"create-time", [](const Volume& v) { return one(base::to_iso8601(v.create_time.micros)); }},
     {"encrypted", [](const Volume& v) { return one(v.encrypted); }},
-    {"fast-restored", [](const Volume&) { return one(false); }},
+    {"fast-restored", [](const Volume& v) { return one(v.fast_restored); }},
     {"multi-attach-enabled", [](const Volume& v) { return one(v.multi_attach_enabled); }},
     {"size", [](const Volume& v) { return number(v.size); }},
     {"snapshot-id", [](const Volume& v) { return one(v.snapshot_id); }},
