@@ -1,14 +1,15 @@
 // Reports on who uses an image. That they end after 30 days is shown by unit tests.
 import {
   CreateImageUsageReportCommand, CreateLaunchTemplateCommand, DeleteImageUsageReportCommand, DeleteLaunchTemplateCommand, DeregisterImageCommand, DescribeImageUsageReportEntriesCommand,
-  DescribeImageUsageReportsCommand, ModifyImageAttributeCommand, RegisterImageCommand, TerminateInstancesCommand,
+  DescribeImageUsageReportsCommand, ModifyImageAttributeCommand, RegisterImageCommand, RunInstancesCommand,
+  TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import * as assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { assertRefused } from './refusals.ts';
 import { ec2, OTHER_ACCOUNT } from './region.ts';
-import { baseImage, launch, snapshotOf, uniqueName } from './things.ts';
+import { baseImage, snapshotOf, uniqueName } from './things.ts';
 
 const DAY = 24 * 3600 * 1000;
 const INSTANCES = [{ ResourceType: 'ec2:Instance' }];
@@ -25,7 +26,8 @@ const sharedImage = async (): Promise<string> => {
 describe('image usage reports', () => {
   test('a report counts what other accounts run of an image', async () => {
     const ImageId = await sharedImage();
-    const launched = await launch({ ImageId, MinCount: 2, MaxCount: 2 }, ec2(OTHER_ACCOUNT));
+    const run = new RunInstancesCommand({ ImageId, InstanceType: 't3.nano', MinCount: 2, MaxCount: 2 });
+    const launched = (await ec2(OTHER_ACCOUNT).send(run)).Instances!;
     const made = await ec2(OTHER_ACCOUNT).send(new CreateLaunchTemplateCommand({ LaunchTemplateName: uniqueName('reported'), LaunchTemplateData: { ImageId } }));
     const before = Date.now();
     const ask = {
@@ -50,7 +52,7 @@ describe('image usage reports', () => {
     assert.deepEqual(none.ImageUsageReportEntries, []);
     const state = await ec2().send(new DescribeImageUsageReportsCommand({ ImageIds: [ImageId], Filters: [{ Name: 'state', Values: ['available'] }] }));
     assert.deepEqual(state.ImageUsageReports!.map((each) => each.ReportId), [ReportId]);
-    await ec2(OTHER_ACCOUNT).send(new TerminateInstancesCommand({ InstanceIds: launched.map((each) => each.InstanceId) }));
+    await ec2(OTHER_ACCOUNT).send(new TerminateInstancesCommand({ InstanceIds: launched.map((each) => each.InstanceId!) }));
     await ec2(OTHER_ACCOUNT).send(new DeleteLaunchTemplateCommand({ LaunchTemplateId: made.LaunchTemplate!.LaunchTemplateId }));
     assert.equal((await ec2().send(new DeleteImageUsageReportCommand({ ReportId }))).Return, true);
     await assertRefused(ec2().send(new DescribeImageUsageReportsCommand({ ReportIds: [ReportId] })), 'InvalidParameterValue', /does not exist/);
